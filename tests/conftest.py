@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Fixtures for all tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """Folder that holds the project's sources."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def parity() -> Path:
+    """Folder with the numbers of the original networks; the test is skipped where it was not laid beside the sources."""
+    folder = ROOT.parent / "shared" / "parity"
+    if not folder.is_dir():
+        pytest.skip("the parity numbers (../shared/parity) are not on this machine")
+    return folder
+
+
+@pytest.fixture
+def mien_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A data folder of the test's own, so that nothing is written to the user's."""
+    home = tmp_path / "mien-home"
+    monkeypatch.setenv("MIEN_HOME", str(home))
+    return home
