@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which device computes, and with how many threads."""
+
+from __future__ import annotations
+
+import os
+
+import torch
+
+from blender_addon.contract.errors import ErrorCode, MienError
+
+
+def choose_device(name: str) -> torch.device:
+    """The device of a name: `auto` prefers CUDA, then MPS, then the CPU.
+
+    Raises:
+        MienError: USAGE where the named device is not on this machine.
+    """
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    device = torch.device(name)
+    count = {"cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}.get(device.type, 1)
+    if (device.index or 0) >= count:
+        raise MienError(ErrorCode.USAGE, f"There is no device {name} on this machine.", "Choose auto or cpu.")
+    return device
+
+
+def device_label(device: torch.device) -> str:
+    """What a person calls the device: the GPU's name, or CPU."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type.upper()
+
+
+def set_threads(threads: int | None) -> int:
+    """Set torch's threads explicitly, to the cores this process may use where none are given, and return them."""
+    if threads is None:
+        allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
+        threads = min(len(allowed), 8)
+    torch.set_num_threads(threads)
+    return threads

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The head model seen only at its landmarks: small linear bases whose jaw rotation and derivative are exact.
+
+A landmark is a barycentric mix of three skinned vertices. With the jaw as the only moving bone, linear blend skinning
+of such a mix is (R - I) (sum b w v - (sum b w) J) added to sum b v, so two bases, one plain and one weighted by the
+jaw's skinning, replace the mesh without approximation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from blender_addon.contract.head import HeadDescription
+
+JAW = 2
+ROOT = 0
+
+
+@dataclass(frozen=True)
+class LandmarkBasis:
+    """N landmarks as functions of C linear coefficients (identity, expression, eyelids in that order) and the jaw."""
+
+    mean: torch.Tensor
+    """(N,3) metres"""
+    basis: torch.Tensor
+    """(N,3,C)"""
+    jaw_mean: torch.Tensor
+    """(N,3) positions weighted by the jaw's skinning"""
+    jaw_basis: torch.Tensor
+    """(N,3,C)"""
+    jaw_weight: torch.Tensor
+    """(N,)"""
+    correctives: torch.Tensor
+    """(9,N,3) jaw pose correctives"""
+    jaw_correctives: torch.Tensor
+    """(9,N,3) the same weighted by the jaw's skinning"""
+    jaw_joint: torch.Tensor
+    """(3,1+C) jaw joint: mean, then its derivative"""
+    root_joint: torch.Tensor
+    """(3,1+C)"""
+    eye_joints: torch.Tensor
+    """(2,3,1+C) left, right"""
+    normals: torch.Tensor
+    """(N,3) unit normals of the mean"""
+    identity_size: int
+    expression_size: int
+
+    @property
+    def eyelid_size(self) -> int:
+        return self.basis.shape[-1] - self.identity_size - self.expression_size
+
+    @property
+    def expression_slice(self) -> slice:
+        return slice(self.identity_size, self.identity_size + self.expression_size)
+
+    @property
+    def eyelid_slice(self) -> slice:
+        return slice(self.identity_size + self.expression_size, self.basis.shape[-1])
+
+
+def landmark_basis(
+    head: HeadDescription, name: str, identity_size: int, device: torch.device | str = "cpu", dtype=torch.float32
+) -> LandmarkBasis:
+    """Reduce a head to the landmarks of one embedding.
+
+    Args:
+        head: any head in FLAME's layout.
+        name: the embedding, such as "mediapipe478".
+        identity_size: how many identity components to keep (at most S).
+    """
+    landmarks = head.landmarks[name]
+    corners = head.faces[landmarks.faces]
+    weights = landmarks.barycentric.astype(np.float64)
+    identity_size = min(identity_size, head.identity.shape[-1])
+
+    def mix(values: np.ndarray, factor: np.ndarray | None = None) -> np.ndarray:
+        """Barycentric mix of per-vertex values (V,...), each corner scaled by `factor` (V,)."""
+        scale = weights if factor is None else weights * factor[corners]
+        return np.einsum("nk,nk...->n...", scale, values[corners].astype(np.float64))
+
+    directions = np.concatenate([head.identity[..., :identity_size], head.expression, head.eyelids], axis=-1)
+    jaw = head.skinning[:, JAW].astype(np.float64)
+    correctives = head.pose_correctives.reshape(36, -1, 3)[(JAW - 1) * 9 : JAW * 9].transpose(1, 2, 0)
+    moving = directions.copy()
+    if not head.joints_follow_expression:
+        moving[..., identity_size:] = 0
+    joints = np.einsum("jv,vdc->jdc", head.joint_regressor, np.concatenate([head.template[..., None], moving], axis=-1))
+
+    def tensor(array: np.ndarray) -> torch.Tensor:
+        return torch.as_tensor(np.ascontiguousarray(array), dtype=dtype, device=device)
+
+    return LandmarkBasis(
+        mean=tensor(mix(head.template)),
+        basis=tensor(mix(directions)),
+        jaw_mean=tensor(mix(head.template, jaw)),
+        jaw_basis=tensor(mix(directions, jaw)),
+        jaw_weight=tensor(mix(jaw)),
+        correctives=tensor(mix(correctives).transpose(2, 0, 1)),
+        jaw_correctives=tensor(mix(correctives, jaw).transpose(2, 0, 1)),
+        jaw_joint=tensor(joints[JAW]),
+        root_joint=tensor(joints[ROOT]),
+        eye_joints=tensor(joints[3:5]),
+        normals=tensor(_normals(head)[landmarks.faces]),
+        identity_size=identity_size,
+        expression_size=head.expression.shape[-1],
+    )
+
+
+def _normals(head: HeadDescription) -> np.ndarray:
+    """(F,3) unit normals of the template's triangles."""
+    a, b, c = (head.template[head.faces[:, k]] for k in range(3))
+    normals = np.cross(b - a, c - a)
+    return normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)

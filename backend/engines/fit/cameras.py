@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The two camera models of the fit, with derivatives, both in crop NDC (x right, y down, [-1,1] across the crop)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+
+from blender_addon.contract.projection import HEAD_TO_CAMERA
+
+
+class Camera(Protocol):
+    """Posed points (B,N,3) in head space to points (B,N,2) and relative depth (B,N), both in crop NDC units."""
+
+    def project(self, posed: torch.Tensor, camera: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]: ...
+
+    def linearise(
+        self, posed: torch.Tensor, camera: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Also the derivative of (x, y, depth) by the point (B,N,3,3) and by the camera (B,N,3,3)."""
+        ...
+
+
+@dataclass(frozen=True)
+class WeakPerspective:
+    """s, tx, ty: x' = s (x + tx), y' = -s (y + ty), depth = -s z (DECA, scaled orthographic)."""
+
+    def project(self, posed, camera):
+        scale, shift = camera[:, None, :1], camera[:, None, 1:]
+        moved = scale * (posed[..., :2] + shift)
+        return moved * moved.new_tensor([1.0, -1.0]), -scale[..., 0] * posed[..., 2]
+
+    def linearise(self, posed, camera):
+        points, depth = self.project(posed, camera)
+        scale = camera[:, None, 0].expand(posed.shape[:2])
+        by_point = torch.diag_embed(torch.stack([scale, -scale, -scale], dim=-1))
+        zero = torch.zeros_like(scale)
+        moved = posed[..., :2] + camera[:, None, 1:]
+        by_camera = torch.stack(
+            [
+                torch.stack([moved[..., 0], scale, zero], dim=-1),
+                torch.stack([-moved[..., 1], zero, -scale], dim=-1),
+                torch.stack([-posed[..., 2], zero, zero], dim=-1),
+            ],
+            dim=-2,
+        )
+        return points, depth, by_point, by_camera
+
+
+@dataclass(frozen=True)
+class Perspective:
+    """A pinhole camera whose parameters are the head's translation (B,3) in camera space, metres.
+
+    `matrix` (B,3,3) takes camera space to homogeneous crop NDC: the crop's NDC transform times K. Depth is scaled by
+    the magnification at the head's own distance, so that it compares with x.
+    """
+
+    matrix: torch.Tensor
+
+    def project(self, posed, camera):
+        space = self._space(posed, camera)
+        image = space @ self.matrix.mT
+        depth = space[..., 2] * self.matrix[:, None, 0, 0] / camera[:, None, 2]
+        return image[..., :2] / image[..., 2:], depth
+
+    def linearise(self, posed, camera):
+        space = self._space(posed, camera)
+        image = space @ self.matrix.mT
+        inverse = image[..., 2:].reciprocal()
+        points = image[..., :2] * inverse
+        rows = (self.matrix[:, None, :2] - points[..., None] * self.matrix[:, None, 2:]) * inverse[..., None]
+        magnification = self.matrix[:, 0, 0] / camera[:, 2]
+        depth_row = torch.zeros_like(rows[..., :1, :])
+        depth_row[..., 0, 2] = magnification[:, None]
+        by_camera = torch.cat([rows, depth_row], dim=-2)
+        by_point = by_camera @ self._flip(posed)
+        depth = space[..., 2] * magnification[:, None]
+        # Only relative depth is compared, so the change of the magnification with the distance is what remains.
+        by_camera = by_camera.clone()
+        by_camera[..., 2, 2] -= depth / camera[:, None, 2]
+        return points, depth, by_point, by_camera
+
+    def _space(self, posed: torch.Tensor, camera: torch.Tensor) -> torch.Tensor:
+        return posed @ self._flip(posed).mT + camera[:, None]
+
+    @staticmethod
+    def _flip(like: torch.Tensor) -> torch.Tensor:
+        return torch.as_tensor(HEAD_TO_CAMERA, dtype=like.dtype, device=like.device)

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From detected landmarks and blendshape scores to observations and priors of the fit."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from backend.faces import topology
+from blender_addon.contract.head import HeadDescription
+
+from .basis import LandmarkBasis
+from .problem import Observation, Prior
+
+POINT_SIGMA = 0.012
+"""Standard deviation of a landmark as a fraction of the face box."""
+DEPTH_SIGMA = POINT_SIGMA / 0.15
+"""The same of its relative depth, which the detector only guesses."""
+IDENTITY_SIGMA = 1.0
+UNIT_SIGMA = 0.15
+"""How far a unit may stray from the network's score; this keeps a smile from leaking into the identity."""
+EYELID_SIGMA = 0.2
+JAW_SIGMA = 0.08
+JAW_OPEN = np.radians(24.3)
+"""Jaw rotation of a full jawOpen, as measured on the lower teeth of the open head's data."""
+JAW_LIMIT = np.radians(35.0)
+UNSEEN = 1e4
+"""Factor on the standard deviation of a landmark on the far side of the head."""
+BOX_SIDE = 2 / (1.1 * 1.25)
+"""Side of the landmark box in crop NDC, by construction of the crop."""
+
+
+def landmark_weights() -> np.ndarray:
+    """(478,) how much each landmark counts: lids and lips carry the expression, the outline slides."""
+    weights = np.ones(478)
+    weights[list(topology.FACE_OVAL)] = 0.5
+    weights[list(topology.BROWS)] = 1.5
+    weights[list(topology.LIPS)] = 2.0
+    weights[list(topology.LIDS)] = 2.5
+    weights[list(topology.IRISES)] = 0.0
+    return weights
+
+
+def observe(seen: np.ndarray, basis: LandmarkBasis, rotation: torch.Tensor) -> Observation:
+    """Observations of B faces.
+
+    Args:
+        seen: (B,478,3) landmarks in crop NDC, depth in the scale of x.
+        rotation: (B,3,3) a first guess of the head rotation, from which visibility follows.
+    """
+    like = basis.mean
+    sigma = POINT_SIGMA * BOX_SIDE / np.sqrt(np.maximum(landmark_weights(), UNSEEN**-2.0))
+    facing = (basis.normals @ rotation[:, 2, :, None])[..., 0]
+    visible = ((facing + 0.15) / 0.45).clamp(UNSEEN**-2.0, 1)
+    sigma = like.new_tensor(sigma) / visible.sqrt()
+    depth_sigma = sigma * (DEPTH_SIGMA / POINT_SIGMA)
+    return Observation(like.new_tensor(seen[..., :2]), like.new_tensor(seen[..., 2]), sigma, depth_sigma)
+
+
+def score_prior(head: HeadDescription, basis: LandmarkBasis, blendshapes: np.ndarray) -> Prior:
+    """Priors of a head with ARKit units from the 52 blendshape scores (B,52)."""
+    score = dict(zip(topology.BLENDSHAPE_NAMES, blendshapes.T.astype(np.float64), strict=True))
+    units = np.stack([score[name] for name in head.expression_names], axis=1)
+    lids = np.stack([score["eyeBlinkLeft"], score["eyeBlinkRight"]], axis=1)[:, : basis.eyelid_size]
+    jaw = score["jawOpen"][:, None] * JAW_OPEN
+    count = len(blendshapes)
+    blocks = [
+        (np.zeros((count, basis.identity_size)), IDENTITY_SIGMA, -4.0, 4.0),
+        (units, UNIT_SIGMA, 0.0, 1.0),
+        (lids, EYELID_SIGMA, 0.0, 1.0),
+        (jaw, JAW_SIGMA, 0.0, JAW_LIMIT),
+    ]
+
+    def joined(values: list[np.ndarray]) -> torch.Tensor:
+        return basis.mean.new_tensor(np.concatenate(values, axis=1))
+
+    return Prior(
+        mean=joined([mean for mean, *_ in blocks]),
+        sigma=joined([np.full_like(mean, sigma) for mean, sigma, *_ in blocks]),
+        low=joined([np.full_like(mean, low) for mean, _, low, _ in blocks]),
+        high=joined([np.full_like(mean, high) for mean, _, _, high in blocks]),
+    )

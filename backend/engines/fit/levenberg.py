@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Batched, bounded Levenberg-Marquardt with Huber weights (Madsen, Nielsen, Tingleff 2004, section 3.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+
+from .problem import HUBER, Problem, State
+
+
+def minimise(
+    problem: Problem,
+    state: State,
+    steps: int,
+    tolerance: float = 1e-4,
+    check_cancelled: Callable[[], None] | None = None,
+) -> State:
+    """Minimise a landmark problem for B faces at once.
+
+    Coefficients and jaw stay inside the prior's bounds: an unknown that rests on a bound and is pushed outwards leaves
+    the step (projected active set). Each face has its own damping; a step that does not help is not taken.
+
+    Args:
+        steps: linearisations at most.
+        tolerance: a face is done when a step lowers its cost by less than this part.
+    """
+    damping = torch.full_like(state.jaw, 1e-3)
+    cost = total_cost(problem, state)
+    for _ in range(steps):
+        if check_cancelled is not None:
+            check_cancelled()
+        candidate = _inside(problem, state.moved(_step(problem, state, damping)))
+        candidate_cost = total_cost(problem, candidate)
+        better = candidate_cost < cost
+        done = (cost - candidate_cost).abs() <= tolerance * cost
+        state = candidate.where(better, state)
+        cost = torch.where(better, candidate_cost, cost)
+        damping = torch.where(better, damping / 5, damping * 8).clamp(1e-7, 1e7)
+        if bool(done.all()):
+            break
+    return state
+
+
+def total_cost(problem: Problem, state: State) -> torch.Tensor:
+    """(B,) half the sum of Huber's loss over the landmarks and of the squared prior residuals."""
+    residuals, prior = problem.residuals(state)
+    size = _sizes(residuals)
+    huber = torch.where(size <= HUBER, size.square(), 2 * HUBER * size - HUBER**2)
+    return 0.5 * (huber.sum(dim=(1, 2)) + prior.square().sum(dim=1))
+
+
+def _sizes(residuals: torch.Tensor) -> torch.Tensor:
+    """(B,N,2) length of the image residual and of the depth residual of each landmark."""
+    image = residuals[..., :2].square().sum(dim=-1).clamp_min(1e-12).sqrt()
+    return torch.stack([image, residuals[..., 2].abs()], dim=-1)
+
+
+def _step(problem: Problem, state: State, damping: torch.Tensor) -> torch.Tensor:
+    residuals, prior, jacobian = problem.linearised(state)
+    root = (HUBER / _sizes(residuals).clamp_min(HUBER)).sqrt()
+    weight = torch.stack([root[..., 0], root[..., 0], root[..., 1]], dim=-1)
+    flat = (jacobian * weight[..., None]).flatten(1, 2)
+    hessian = flat.mT @ flat
+    gradient = (flat.mT @ (residuals * weight).flatten(1)[..., None])[..., 0]
+
+    bounded = prior.shape[1]
+    precision = problem.prior.sigma.reciprocal()
+    gradient[:, :bounded] += prior * precision
+    diagonal = hessian.diagonal(dim1=1, dim2=2)
+    diagonal[:, :bounded] += precision.square()
+
+    values = torch.cat([state.coefficients, state.jaw[:, None]], dim=1)
+    held = (values <= problem.prior.low) & (gradient[:, :bounded] > 0)
+    held |= (values >= problem.prior.high) & (gradient[:, :bounded] < 0)
+    free = torch.cat([~held, held.new_ones(len(held), gradient.shape[1] - bounded)], dim=1).to(hessian.dtype)
+    hessian = hessian * free[:, :, None] * free[:, None, :]
+    diagonal = hessian.diagonal(dim1=1, dim2=2)
+    diagonal += damping[:, None] * diagonal + (1 - free) + 1e-9
+    return -torch.linalg.solve_ex(hessian.double(), (gradient * free).double())[0].to(gradient.dtype)
+
+
+def _inside(problem: Problem, state: State) -> State:
+    """Clamp the bounded unknowns."""
+    count = state.coefficients.shape[1]
+    low, high = problem.prior.low, problem.prior.high
+    return State(
+        coefficients=torch.maximum(torch.minimum(state.coefficients, high[:, :count]), low[:, :count]),
+        jaw=torch.maximum(torch.minimum(state.jaw, high[:, count]), low[:, count]),
+        rotation=state.rotation,
+        camera=state.camera,
+    )

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""First guesses: where the mean head stands, and how a weak-perspective head stands before a pinhole camera."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from blender_addon.contract.projection import HEAD_TO_CAMERA
+
+
+def align(model: np.ndarray, seen: np.ndarray, root: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Similarity of a rigid head to detected landmarks (Umeyama 1991), the scale taken from the image alone.
+
+    Args:
+        model: (N,3) landmarks of the mean head, metres, head space.
+        seen: (B,N,3) detected landmarks in crop NDC, depth in the scale of x.
+        root: (3,) root joint, about which the head turns.
+
+    Returns:
+        Head rotations (B,3,3) and weak-perspective cameras (B,3): s, tx, ty.
+    """
+    upright = seen @ HEAD_TO_CAMERA
+    centred = model - model.mean(axis=0)
+    target = upright - upright.mean(axis=1, keepdims=True)
+    u, _, vt = np.linalg.svd(target.swapaxes(1, 2) @ centred)
+    signs = np.ones((len(seen), 1, 3))
+    signs[:, 0, 2] = np.linalg.det(u @ vt)
+    rotation = (u * signs) @ vt
+    flat = (centred @ rotation.swapaxes(1, 2))[..., :2]
+    scale = (flat * target[..., :2]).sum(axis=(1, 2)) / (flat**2).sum(axis=(1, 2))
+    posed_mean = (model.mean(axis=0) - root) @ rotation.swapaxes(1, 2) + root
+    shift = upright.mean(axis=1)[:, :2] / scale[:, None] - posed_mean[:, :2]
+    return rotation, np.concatenate([scale[:, None], shift], axis=1)
+
+
+def weak_to_perspective(crop_camera: np.ndarray, matrix: np.ndarray, centre: np.ndarray) -> np.ndarray:
+    """Translations under which a pinhole camera sees a point of the head as weak perspective does: depth = f / s.
+
+    Args:
+        crop_camera: (B,3) s, tx, ty.
+        matrix: (B,3,3) camera space to homogeneous crop NDC.
+        centre: (3,) the point, metres, head space.
+
+    Returns:
+        (B,3) metres in camera space.
+    """
+    scale, x, y = crop_camera.T
+    ndc = np.stack([scale * (centre[0] + x), -scale * (centre[1] + y), np.ones_like(scale)], axis=1)
+    ray = (np.linalg.inv(matrix) @ ndc[..., None])[..., 0]
+    depth = matrix[:, 0, 0] / scale
+    return ray * (depth / ray[:, 2])[:, None] - HEAD_TO_CAMERA @ centre

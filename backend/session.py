@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What stays loaded between captures: the landmark model, heads and engines, each made at first use."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from backend.device import choose_device, set_threads
+from backend.engines.fit.fit import LandmarkFit
+from backend.faces.landmarker import FaceFinder
+from backend.heads import load_head
+from backend.heads.model import HeadModel
+from backend.progress import Progress, no_progress
+from backend.weights.landmarker import landmarker_file
+from blender_addon.contract.head import HeadDescription
+
+
+@dataclass(frozen=True)
+class HeadStatus:
+    """A head the backend knows."""
+
+    id: str
+    sha256: str
+    licence: str
+    commercial_use: str
+    ready: bool
+    reason: str = ""
+    """Why it is not ready, and what to do."""
+
+
+class Session:
+    """Loaded models of one process. Not safe for use by two threads at once.
+
+    Args:
+        device: auto, cpu, cuda, cuda:N or mps.
+        threads: CPU threads for torch; None for the cores this process may use.
+    """
+
+    def __init__(self, device: str = "auto", threads: int | None = None):
+        self.threads = set_threads(threads)
+        self.device = choose_device(device)
+        self._finder: FaceFinder | None = None
+        self._heads: dict[str, HeadDescription] = {}
+        self._models: dict[str, HeadModel] = {}
+        self._fits: dict[str, LandmarkFit] = {}
+
+    def finder(self, progress: Progress = no_progress) -> FaceFinder:
+        """The face finder; its model file is fetched at first use."""
+        if self._finder is None:
+            self._finder = FaceFinder(landmarker_file(progress), threads=self.threads)
+        return self._finder
+
+    def heads(self) -> list[HeadStatus]:
+        """Heads that can be asked for."""
+        head = self.head("open")
+        return [HeadStatus(head.id, head.sha256, head.licence, head.commercial_use, ready=True)]
+
+    def head(self, name: str) -> HeadDescription:
+        """A head by id, by path or by the sha256 of one that was loaded before."""
+        for head in self._heads.values():
+            if head.sha256 == name:
+                return head
+        if name not in self._heads:
+            self._heads[name] = load_head(name)
+        return self._heads[name]
+
+    def model(self, head: HeadDescription) -> HeadModel:
+        """The skinned model of a head on this session's device."""
+        if head.sha256 not in self._models:
+            self._models[head.sha256] = HeadModel(head, self.device)
+        return self._models[head.sha256]
+
+    def landmark_fit(self, head: HeadDescription) -> LandmarkFit:
+        """The landmark fit of a head on this session's device."""
+        if head.sha256 not in self._fits:
+            self._fits[head.sha256] = LandmarkFit(head, self.device)
+        return self._fits[head.sha256]
+
+    def close(self) -> None:
+        """Release the landmark model."""
+        if self._finder is not None:
+            self._finder.close()
+            self._finder = None
