@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 _SERIES_BELOW = 1e-6
-"""Squared angle (radians squared) under which the Taylor series is used; its error there is below float32's rounding."""
+"""Squared angle under which the Taylor series is used; its error there is far below float32's rounding."""
 
 
 def rodrigues(axis_angle: Tensor) -> Tensor:

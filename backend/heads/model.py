@@ -166,9 +166,7 @@ class HeadModel(nn.Module):
         start = sum(self._widths[:part])
         return coefficients @ (self.joint_shapes if joints else self.shapes)[start : start + width]
 
-    def _shaped(
-        self, batch: int, identity: Tensor | None, expression: Tensor | None, eyelids: Tensor | None
-    ) -> Tensor:
+    def _shaped(self, batch: int, identity: Tensor | None, expression: Tensor | None, eyelids: Tensor | None) -> Tensor:
         shaped = self.template
         for part, coefficients in enumerate((identity, expression, eyelids)):
             if coefficients is not None:

@@ -100,7 +100,9 @@ def test_emoca_layer(parity: Path) -> None:
     check(output.vertices[:, subset], "verts")
     check(output.vertices.mean(1), "verts_mean")
     check(output.joints, "joints")
-    check(model(sample["shape"], sample["exp"], turn, jaw=jaw, eyes=sample["eye_pose"]).vertices[:, subset], "verts_eye")
+    check(
+        model(sample["shape"], sample["exp"], turn, jaw=jaw, eyes=sample["eye_pose"]).vertices[:, subset], "verts_eye"
+    )
     check(model().vertices[:, subset], "verts_zero")
     contour = contour_landmarks(output.vertices, model.faces, table, turn)
     check(torch.cat((contour, model.landmarks(output.vertices, "static51")), 1), "landmarks2d")
@@ -114,9 +116,7 @@ def test_emoca_contour_rows(parity: Path) -> None:
     assert rows.tolist() == known["dyn_lut_row"].tolist()
 
 
-@pytest.mark.parametrize(
-    "case", ["a_full", "b_no_eyelid", "c_eye_neck", "d_short_padded", "e_zero_expression_pose"]
-)
+@pytest.mark.parametrize("case", ["a_full", "b_no_eyelid", "c_eye_neck", "d_short_padded", "e_zero_expression_pose"])
 def test_smirk_layer(parity: Path, case: str) -> None:
     head, table = smirk_flame()
     model, known = HeadModel(head, eyelid_space="posed"), np.load(parity / "smirk" / "flame_forward.npz")
