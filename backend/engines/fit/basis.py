@@ -85,8 +85,7 @@ def landmark_basis(
     jaw = head.skinning[:, JAW].astype(np.float64)
     correctives = head.pose_correctives.reshape(36, -1, 3)[(JAW - 1) * 9 : JAW * 9].transpose(1, 2, 0)
     moving = directions.copy()
-    if not head.joints_follow_expression:
-        moving[..., identity_size:] = 0
+    moving[..., identity_size + (head.expression.shape[-1] if head.joints_follow_expression else 0) :] = 0
     joints = np.einsum("jv,vdc->jdc", head.joint_regressor, np.concatenate([head.template[..., None], moving], axis=-1))
 
     def tensor(array: np.ndarray) -> torch.Tensor:

@@ -30,7 +30,7 @@ PERSPECTIVE_STEPS = 8
 GAZE_LIMIT = np.radians(35.0)
 BLINK = 0.6
 """Closure of an eyelid beyond which the iris is hidden and the eye is left at rest."""
-IRIS_CENTRES = [topology.IRIS_CENTRE_LEFT, topology.IRIS_CENTRE_RIGHT]
+IRIS_CENTRES = [topology.LEFT_IRIS_CENTRE, topology.RIGHT_IRIS_CENTRE]
 
 
 class LandmarkFit:
