@@ -1,0 +1,241 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every face in a picture with its landmarks: found, checked, then averaged over moved and mirrored crops."""
+
+from __future__ import annotations
+
+import queue
+import weakref
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+
+from backend.faces import search, topology
+from backend.faces.face import Face, bounds, frontalness, presence, roll, upright_axes
+from backend.faces.windows import Window, landmarks_to_frame, sample
+
+if TYPE_CHECKING:
+    from backend.faces.runtime import FaceModels, Mesh
+
+__all__ = ["Face", "FaceFinder"]
+
+SAMPLE = 352
+"""Side in pixels of the crops given to the landmarker; its own 256-pixel input is about 0.73 of that."""
+WINDOW_OVER_FACE = 1.6
+"""Side of a crop over the longer side of the landmark box."""
+WINDOW_OVER_DETECTION = 2.1
+"""Side of a crop over the side of the detector's box."""
+CANDIDATE_THRESHOLD = 0.4
+"""Detector score from which a place is looked at more closely."""
+CROP_THRESHOLD = 0.5
+"""Mean detector score that the upright crop of a real face must reach."""
+PRESENCE_THRESHOLD = 0.5
+"""MediaPipe's own face presence score."""
+DISAGREEMENT = 0.06
+"""Largest root mean square difference of the plain and the mirrored crop's landmarks, over the face's size."""
+JITTER = ((-0.030, -0.018, 0.96, 0.035), (0.030, 0.018, 1.00, -0.035), (-0.012, 0.030, 1.05, -0.015),
+          (0.012, -0.030, 0.99, 0.015))  # fmt: skip
+"""Shifts right and down as fractions of the window, growth, turn in radians. Each is used plain and, mirrored, on the
+mirrored picture, so the eight crops of a mirrored photo are the mirrored eight crops."""
+OUTLIER = 3.0
+"""A crop whose landmarks are this many times the median deviation away from the median is left out."""
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class FaceFinder:
+    """Finds faces and their landmarks.
+
+    Safe to call from several threads: each call borrows a loaded model and waits while all are in use.
+
+    Args:
+        model_path: The verified `face_landmarker.task`.
+        threads: How many models work at once on the crops of one call; each computes on one thread.
+
+    Raises:
+        MienError: MISSING_FILE or WRONG_HASH when the model file is not there or damaged.
+    """
+
+    def __init__(self, model_path: Path, threads: int = 1) -> None:
+        # Imported here because it takes most of a second, and `Face` is of use without it.
+        from backend.faces.runtime import FaceModels
+
+        models = [FaceModels(Path(model_path), CANDIDATE_THRESHOLD, PRESENCE_THRESHOLD) for _ in range(threads)]
+        self._free: queue.SimpleQueue[FaceModels] = queue.SimpleQueue()
+        for model in models:
+            self._free.put(model)
+        self._pool = ThreadPoolExecutor(threads, "faces") if threads > 1 else None
+        self._close = weakref.finalize(self, _close, models, self._pool)
+
+    def __enter__(self) -> FaceFinder:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Free the models. Calling it twice is allowed; the finder cannot be used afterwards."""
+        self._close()
+
+    def find(self, pixels: np.ndarray) -> list[Face]:
+        """Every face in a picture.
+
+        Args:
+            pixels: (H,W,3) uint8 RGB, upright.
+
+        Returns:
+            Faces, largest first, none twice; empty when there is none. Their landmarks come from one plain and one
+            mirrored crop; `refine` makes them steadier.
+        """
+        faces = self._confirmed(search.whole(pixels), pixels, [])
+        for field in search.levels(pixels):
+            known = [face.box for face in faces]
+            faces += self._confirmed(search.tiles(pixels, field, known), pixels, faces)
+        if not faces:
+            faces = self._confirmed(search.turned(pixels), pixels, [])
+        return sorted(faces, key=lambda face: -_size(face.box))
+
+    def refine(self, pixels: np.ndarray, face: Face) -> Face:
+        """Landmarks and scores averaged over eight slightly moved crops, half of them mirrored.
+
+        Args:
+            pixels: (H,W,3) uint8 RGB, the picture the face was found in.
+            face: A face from `find`.
+
+        Returns:
+            The averaged face; mirroring the picture mirrors it. When too few crops show the face the given one is
+            returned with half its presence.
+        """
+        base = _window(face.landmarks)
+        plain = [base.moved(*jitter) for jitter in JITTER]
+        mirrored = [
+            replace(base.moved(-right, down, grown, -turned), mirrored=True) for right, down, grown, turned in JITTER
+        ]
+        refined = self._average(pixels, plain + mirrored, len(JITTER))
+        return refined if refined is not None else replace(face, presence=face.presence / 2)
+
+    def _confirmed(self, tiles: Iterable[search.Tile], pixels: np.ndarray, known: Sequence[Face]) -> list[Face]:
+        """Faces at the places the detector points out in the tiles that are not known yet."""
+        hits = [candidate for found in self._map(_detect, tiles) for candidate in found]
+        faces: list[Face] = []
+        for candidate in search.merged(hits):
+            if _is_known(candidate, [*known, *faces]):
+                continue
+            face = self._confirm(pixels, candidate)
+            if face is not None and not _is_duplicate(face, [*known, *faces]):
+                faces.append(face)
+        return faces
+
+    def _confirm(self, pixels: np.ndarray, candidate: search.Candidate) -> Face | None:
+        eyes_mouth = candidate.keypoints[[0, 1, 3]]
+        centre = (candidate.box[:2] + candidate.box[2:]) / 2
+        window = Window(*centre, WINDOW_OVER_DETECTION * _size(candidate.box), upright_axes(*eyes_mouth))
+        face = self._average(pixels, [window, replace(window, mirrored=True)], 2)
+        if face is None or search.overlap(face.box, candidate.box) < search.SAME:
+            return None
+        return face
+
+    def _average(self, pixels: np.ndarray, windows: Sequence[Window], needed: int) -> Face | None:
+        """The robust mean of the landmarks in several crops, or None when fewer than `needed` agree."""
+        runs = [run for run in self._map(lambda model, window: _run(model, pixels, window), windows) if run]
+        if len(runs) < needed:
+            return None
+        landmarks = np.array([run[0] for run in runs])
+        size = _size(bounds(np.median(landmarks, axis=0)))
+        distance = _rms(landmarks - np.median(landmarks, axis=0))
+        keep = distance <= max(OUTLIER * float(np.median(distance)), 1e-3 * size)
+        score = float(np.mean([run[2] for run in runs]))
+        if keep.sum() < needed or _rms(landmarks - landmarks.mean(axis=0)).max(where=keep, initial=0) > (
+            DISAGREEMENT * size
+        ):
+            return None
+        mean = landmarks[keep].mean(axis=0)
+        deviation = float(np.sqrt(landmarks[keep][..., :2].var(axis=0).sum(axis=-1).mean() / 2))
+        spread = deviation / max(float(topology.outer_eye_distance(mean)), 1e-6)
+        if score < CROP_THRESHOLD:
+            return None
+        agreement = float(keep.sum() / len(windows))
+        return Face(
+            box=bounds(mean),
+            landmarks=mean,
+            blendshapes=np.mean([run[1] for run, kept in zip(runs, keep, strict=True) if kept], axis=0),
+            presence=presence(score, agreement, spread, frontalness(mean)),
+            spread=spread,
+        )
+
+    def _map(self, work: Callable[[FaceModels, Item], Result], items: Iterable[Item]) -> list[Result]:
+        def borrowed(item: Item) -> Result:
+            model = self._free.get()
+            try:
+                return work(model, item)
+            finally:
+                self._free.put(model)
+
+        return list(self._pool.map(borrowed, items) if self._pool else map(borrowed, items))
+
+
+def _detect(model: FaceModels, tile: search.Tile) -> list[search.Candidate]:
+    candidates = []
+    for hit in model.detect(tile.pixels):
+        points = np.concatenate([hit.box.reshape(2, 2), hit.keypoints])
+        points = points @ tile.to_frame[:, :2].T + tile.to_frame[:, 2]
+        keypoints = points[2:][[1, 0, 2, 3, 5, 4]] if tile.mirrored else points[2:]
+        candidates.append(search.Candidate(bounds(points[:2]), keypoints, hit.score))
+    return candidates
+
+
+def _run(model: FaceModels, pixels: np.ndarray, window: Window) -> tuple[np.ndarray, np.ndarray, float] | None:
+    """Landmarks in the full frame, blendshapes and detector score of the face in the middle of the window."""
+    crop = sample(pixels, window, SAMPLE)
+    meshes = model.meshes(crop)
+    if not meshes:
+        return None
+    mesh = min(meshes, key=_off_centre)
+    score = max((hit.score for hit in model.detect(crop)), default=0.0)
+    landmarks = landmarks_to_frame(mesh.landmarks, window, SAMPLE)
+    if window.mirrored:
+        return landmarks[topology.MIRROR_478], mesh.blendshapes[topology.MIRROR_BLENDSHAPES], score
+    return landmarks, mesh.blendshapes, score
+
+
+def _off_centre(mesh: Mesh) -> float:
+    box = bounds(mesh.landmarks)
+    return float(np.linalg.norm((box[:2] + box[2:]) / 2 - SAMPLE / 2))
+
+
+def _window(landmarks: np.ndarray) -> Window:
+    """The upright window around (478,3) landmarks."""
+    angle = roll(landmarks)
+    cos, sin = np.cos(angle), np.sin(angle)
+    upright = landmarks[:, :2] @ np.array([[cos, -sin], [sin, cos]])
+    low, high = upright.min(axis=0), upright.max(axis=0)
+    x, y = (low + high) / 2
+    return Window(x * cos - y * sin, x * sin + y * cos, WINDOW_OVER_FACE * float((high - low).max()), angle)
+
+
+def _size(box: np.ndarray) -> float:
+    return float((box[2] - box[0] + box[3] - box[1]) / 2)
+
+
+def _rms(differences: np.ndarray) -> np.ndarray:
+    """(B,) root mean square over the points of (B,N,3) differences in the image plane."""
+    return np.sqrt((differences[..., :2] ** 2).sum(axis=-1).mean(axis=-1))
+
+
+def _is_known(candidate: search.Candidate, faces: Sequence[Face]) -> bool:
+    return any(search.overlap(candidate.box, face.box) > search.SAME for face in faces)
+
+
+def _is_duplicate(face: Face, faces: Sequence[Face]) -> bool:
+    return any(search.overlap(face.box, other.box) > search.SAME for other in faces)
+
+
+def _close(models: Sequence[FaceModels], pool: ThreadPoolExecutor | None) -> None:
+    if pool is not None:
+        pool.shutdown()
+    for model in models:
+        model.close()

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The two MediaPipe models behind plain arrays: a face detector and a landmarker, quiet and on one CPU thread each."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import sys
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mediapipe as mp
+import numpy as np
+from mediapipe.tasks.python import vision
+from mediapipe.tasks.python.core.base_options import BaseOptions
+
+from blender_addon.contract.errors import ErrorCode, MienError
+
+DETECTOR_MEMBER = "face_detector.tflite"
+"""Member of the task bundle (a zip) that holds the short-range detector; its input is 128x128."""
+
+_NOISE = re.compile(rb"^(?:WARNING: Logging before InitGoogle|INFO: |[IW]\d{4} \d)")
+
+
+@dataclass(frozen=True)
+class Detection:
+    """One hit of the detector, in pixels of the picture it was given.
+
+    Attributes:
+        box: (4,) x0, y0, x1, y1; brows to chin, about three quarters of the landmark box.
+        keypoints: (6,2) the person's right eye, left eye, nose tip, mouth, right ear, left ear.
+        score: Detector confidence in [0,1].
+    """
+
+    box: np.ndarray
+    keypoints: np.ndarray
+    score: float
+
+
+@dataclass(frozen=True)
+class Mesh:
+    """One run of the landmark network, in pixels of the picture it was given.
+
+    Attributes:
+        landmarks: (478,3); z in the scale of x, smaller is nearer the camera, zero about the head's centre.
+        blendshapes: (52,) float32 scores in [0,1].
+    """
+
+    landmarks: np.ndarray
+    blendshapes: np.ndarray
+
+
+class FaceModels:
+    """A detector and a landmarker loaded from one task bundle. One call at a time per object."""
+
+    def __init__(self, model_path: Path, detector_threshold: float, presence_threshold: float) -> None:
+        bundle = _read_bundle(model_path)
+        with quiet_native_log():
+            self._detector = vision.FaceDetector.create_from_options(
+                vision.FaceDetectorOptions(
+                    base_options=_base_options(_detector_model(bundle, model_path)),
+                    min_detection_confidence=detector_threshold,
+                )
+            )
+            self._landmarker = vision.FaceLandmarker.create_from_options(
+                vision.FaceLandmarkerOptions(
+                    base_options=_base_options(bundle),
+                    num_faces=2,
+                    min_face_detection_confidence=detector_threshold,
+                    min_face_presence_confidence=presence_threshold,
+                    output_face_blendshapes=True,
+                )
+            )
+            # The first run of each graph still logs; both see an empty picture here.
+            empty = np.zeros((128, 128, 3), dtype=np.uint8)
+            self.detect(empty)
+            self.meshes(empty)
+
+    def detect(self, pixels: np.ndarray) -> list[Detection]:
+        """Faces in an (H,W,3) uint8 picture. Faces under about 15 % of the longer side are missed."""
+        height, width = pixels.shape[:2]
+        found = []
+        for hit in self._detector.detect(_image(pixels)).detections:
+            box = hit.bounding_box
+            corners = (box.origin_x, box.origin_y, box.origin_x + box.width, box.origin_y + box.height)
+            points = np.array([(point.x * width, point.y * height) for point in hit.keypoints])
+            found.append(Detection(np.array(corners, dtype=np.float64), points, float(hit.categories[0].score)))
+        return found
+
+    def meshes(self, pixels: np.ndarray) -> list[Mesh]:
+        """Landmarks and blendshapes of up to two faces in an (H,W,3) uint8 picture."""
+        height, width = pixels.shape[:2]
+        result = self._landmarker.detect(_image(pixels))
+        size = np.array([width, height, width], dtype=np.float64)
+        meshes = []
+        for points, scores in zip(result.face_landmarks, result.face_blendshapes, strict=True):
+            landmarks = np.array([(point.x, point.y, point.z) for point in points]) * size
+            meshes.append(Mesh(landmarks, np.array([score.score for score in scores], dtype=np.float32)))
+        return meshes
+
+    def close(self) -> None:
+        """Free the native objects. Calling it twice is allowed."""
+        self._detector.close()
+        self._landmarker.close()
+
+
+@contextmanager
+def quiet_native_log() -> Iterator[None]:
+    """Drop the information and warning lines that the native library prints on loading; other lines still get through.
+
+    The library writes to file descriptor 2 directly and offers no switch, so the descriptor is swapped meanwhile.
+    """
+    sys.stderr.flush()
+    try:
+        saved = os.dup(2)
+    except OSError:  # no standard error at all, for example under pythonw
+        yield
+        return
+    with tempfile.TemporaryFile() as caught:
+        os.dup2(caught.fileno(), 2)
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(saved, 2)
+            os.close(saved)
+            caught.seek(0)
+            kept = b"".join(line for line in caught if not _NOISE.match(line))
+            if kept:
+                os.write(2, kept)
+
+
+def _read_bundle(model_path: Path) -> bytes:
+    # Read here and passed as bytes: the native library cannot open every non-Latin path on Windows.
+    try:
+        return model_path.read_bytes()
+    except FileNotFoundError as error:
+        raise MienError(
+            ErrorCode.MISSING_FILE,
+            f"The face landmark model {model_path} is missing.",
+            "Run the command again with a network connection, or put the file there by hand.",
+        ) from error
+
+
+def _detector_model(bundle: bytes, model_path: Path) -> bytes:
+    try:
+        with zipfile.ZipFile(io.BytesIO(bundle)) as members:
+            return members.read(DETECTOR_MEMBER)
+    except (zipfile.BadZipFile, KeyError) as error:
+        raise MienError(
+            ErrorCode.WRONG_HASH,
+            f"The face landmark model {model_path} is damaged or another file: it holds no {DETECTOR_MEMBER}.",
+            "Delete the file and run the command again to fetch it anew.",
+        ) from error
+
+
+def _base_options(model: bytes) -> BaseOptions:
+    return BaseOptions(model_asset_buffer=model, delegate=BaseOptions.Delegate.CPU)
+
+
+def _image(pixels: np.ndarray) -> Any:
+    return mp.Image(image_format=mp.ImageFormat.SRGB, data=np.ascontiguousarray(pixels))
