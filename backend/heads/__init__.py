@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Head models: the open head that ships inside, and heads the user brings."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+
+from blender_addon.contract.head import HeadDescription
+
+from .asset import load_asset
+
+OPEN_HEAD = Path(__file__).parent / "open_head" / "open_head.npz"
+
+
+@functools.cache
+def _open_head() -> HeadDescription:
+    return load_asset(OPEN_HEAD)
+
+
+def load_head(name_or_path: str | Path = "open") -> HeadDescription:
+    """Load a head model.
+
+    Args:
+        name_or_path: "open" for the head that ships inside, else a FLAME model file.
+
+    Returns:
+        The head; the open one is loaded once and shared.
+
+    Raises:
+        MienError: MISSING_FILE, BAD_HEAD and the like, as the loader of the file says.
+    """
+    if str(name_or_path) == "open":
+        return _open_head()
+    from .flame import load_flame
+
+    return load_flame(Path(name_or_path))

