@@ -87,4 +87,4 @@ class Perspective:
 
     @staticmethod
     def _flip(like: torch.Tensor) -> torch.Tensor:
-        return torch.as_tensor(HEAD_TO_CAMERA, dtype=like.dtype, device=like.device)
+        return torch.tensor(HEAD_TO_CAMERA.tolist(), dtype=like.dtype, device=like.device)
