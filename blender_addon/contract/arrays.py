@@ -19,7 +19,8 @@ def checked_array(
     Args:
         name: What to call the array in errors.
         value: Anything `numpy.asarray` takes.
-        dtype: Wanted dtype; a cast within the same kind is done (float64 to float32, int64 to int32), any other refused.
+        dtype: Wanted dtype; a cast within the same kind is done (float64 to float32, int64 to int32), any other
+            refused.
         shape: Wanted shape; names are bound in `dims` on first use and must agree afterwards.
         dims: Sizes bound so far; extended in place.
         code: Code of the error to raise.
@@ -38,12 +39,12 @@ def checked_array(
         raise refuse(f"has type {array.dtype}, expected {wanted}", "dtype")
     expected = tuple(dims.get(size, size) if isinstance(size, str) else size for size in shape)
     fits = len(expected) == array.ndim and all(
-        isinstance(size, str) or size == got for size, got in zip(expected, array.shape)
+        isinstance(size, str) or size == got for size, got in zip(expected, array.shape, strict=True)
     )
     if not fits:
         wording = "(" + ", ".join(str(size) for size in expected) + ("," if len(expected) == 1 else "") + ")"
         raise refuse(f"has shape {array.shape}, expected {wording}", "shape")
-    for size, got in zip(shape, array.shape):
+    for size, got in zip(shape, array.shape, strict=True):
         if isinstance(size, str):
             dims[size] = got
     if wanted.kind in "iu" and array.size:

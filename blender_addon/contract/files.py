@@ -12,7 +12,6 @@ import tokenize
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
@@ -150,8 +149,8 @@ def load_arrays(
         The description and the arrays by name; the arrays own their memory.
 
     Raises:
-        MienError: MISSING_FILE, NOT_PERMITTED, TOO_LARGE, or `code` with `details["cause"]` one of "not_npz", "truncated",
-            "pickle", "dtype", "meta".
+        MienError: MISSING_FILE, NOT_PERMITTED, TOO_LARGE, or `code` with `details["cause"]` one of "not_npz",
+            "truncated", "pickle", "dtype", "meta".
     """
     try:
         with open(path, "rb") as file:
@@ -199,10 +198,9 @@ def _read_archive(
     return meta, arrays
 
 
-def _read_member(
-    archive: zipfile.ZipFile, member: zipfile.ZipInfo, refuse: Callable[..., MienError]
-) -> np.ndarray:
-    # The header is read apart from the data so that the type and the size are known before anything is allocated or unpickled.
+def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, refuse: Callable[..., MienError]) -> np.ndarray:
+    # The header is read apart from the data so that the type and the size are known before anything is allocated or
+    # unpickled.
     with archive.open(member) as stream:
         try:
             version = np.lib.format.read_magic(stream)

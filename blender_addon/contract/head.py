@@ -28,20 +28,22 @@ HEAD_FORMAT = 1
 CommercialUse = Literal["yes", "no", "unclear"]
 
 _REMEDY = "Use a head file that Mien made, or convert it again."
-_ARRAYS: Mapping[str, tuple[str, Shape]] = MappingProxyType({
-    "template": ("float32", ("V", 3)),
-    "identity": ("float32", ("V", 3, "S")),
-    "expression": ("float32", ("V", 3, "E")),
-    "eyelids": ("float32", ("V", 3, "L")),
-    "pose_correctives": ("float32", (36, "3V")),
-    "joint_regressor": ("float32", (len(JOINT_NAMES), "V")),
-    "skinning": ("float32", ("V", len(JOINT_NAMES))),
-    "polygons": ("int32", ("P", 4)),
-    "uv": ("float32", ("T", 2)),
-    "polygon_uvs": ("int32", ("P", 4)),
-    "polygon_material": ("uint8", ("P",)),
-    "albedo": ("uint8", ("V", 3)),
-})
+_ARRAYS: Mapping[str, tuple[str, Shape]] = MappingProxyType(
+    {
+        "template": ("float32", ("V", 3)),
+        "identity": ("float32", ("V", 3, "S")),
+        "expression": ("float32", ("V", 3, "E")),
+        "eyelids": ("float32", ("V", 3, "L")),
+        "pose_correctives": ("float32", (36, "3V")),
+        "joint_regressor": ("float32", (len(JOINT_NAMES), "V")),
+        "skinning": ("float32", ("V", len(JOINT_NAMES))),
+        "polygons": ("int32", ("P", 4)),
+        "uv": ("float32", ("T", 2)),
+        "polygon_uvs": ("int32", ("P", 4)),
+        "polygon_material": ("uint8", ("P",)),
+        "albedo": ("uint8", ("V", 3)),
+    }
+)
 _TEXTS = ("id", "sha256", "licence", "commercial_use", "materials", "expression_names", "joints_follow_expression")
 
 
@@ -83,7 +85,8 @@ class HeadDescription:
         identity: (V, 3, S) float32 metres, columns scaled by their standard deviation.
         expression: (V, 3, E) float32 metres.
         eyelids: (V, 3, 2) float32 metres, left and right lid closed; (V, 3, 0) where the head has none.
-        pose_correctives: (36, V*3) float32; the feature is (R[1:] - I) row-major, joint-major; offsets are (V, 3) flattened row-major.
+        pose_correctives: (36, V*3) float32; the feature is (R[1:] - I) row-major, joint-major; offsets are (V, 3)
+            flattened row-major.
         joint_regressor: (5, V) float32, joints in the order of `JOINT_NAMES`.
         skinning: (V, 5) float32, rows sum to 1.
         polygons: (P, 4) int32 vertices, last column -1 for a triangle.
@@ -93,7 +96,8 @@ class HeadDescription:
         materials: Names from `MATERIALS`.
         albedo: (V, 3) uint8 sRGB, typical vertex colours.
         expression_names: One name for each expression channel.
-        joints_follow_expression: Whether joints are regressed from the face with expression (FLAME) or with identity alone (open).
+        joints_follow_expression: Whether joints are regressed from the face with expression (FLAME) or with identity
+            alone (open).
         landmarks: Embeddings by name ("mediapipe478", "ibug68").
     """
 
@@ -215,7 +219,8 @@ class HeadDescription:
         """
         if meta.get("format") != HEAD_FORMAT:
             message = f"The head has format {meta.get('format')!r}, this version of Mien reads {HEAD_FORMAT}."
-            raise MienError(ErrorCode.UNKNOWN_SCHEMA, message, "Use the version of Mien that wrote it, or convert it again.")
+            remedy = "Use the version of Mien that wrote it, or convert it again."
+            raise MienError(ErrorCode.UNKNOWN_SCHEMA, message, remedy)
         names = meta.get("landmarks")
         if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
             raise _bad("The head's list of landmarks is damaged.")
@@ -231,7 +236,8 @@ class HeadDescription:
             if not isinstance(meta[name], (list, tuple)):
                 raise _bad(f"'{name}' is not a list.")
         landmarks = {
-            name: Landmarks(arrays[f"landmarks.{name}.faces"], arrays[f"landmarks.{name}.barycentric"]) for name in names
+            name: Landmarks(arrays[f"landmarks.{name}.faces"], arrays[f"landmarks.{name}.barycentric"])
+            for name in names
         }
         values = {name: meta[name] for name in _TEXTS} | {name: arrays[name] for name in _ARRAYS}
         return cls(**values, landmarks=landmarks)  # type: ignore[arg-type]  # checked on construction

@@ -62,7 +62,8 @@ class CaptureOptions:
         if not isinstance(self.all_faces, bool):
             raise _usage(f"'all_faces' is {self.all_faces!r}, not true or false.", "Give true or false.")
         if self.all_faces and self.face is not None:
-            raise _usage("Both one face and all faces were asked for.", "Give a face number or ask for all faces, not both.")
+            remedy = "Give a face number or ask for all faces, not both."
+            raise _usage("Both one face and all faces were asked for.", remedy)
         if self.engine not in get_args(EngineName):
             raise _usage(f"Unknown engine {self.engine!r}.", f"Use one of: {', '.join(get_args(EngineName))}.")
         if not isinstance(self.head, str) or not self.head or "\0" in self.head:

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where Mien keeps its files. Both processes find each other through these paths; none of them is created by asking for it."""
+"""Where Mien keeps its files. Both processes find each other through these paths;
+none of them is created by asking for it.
+"""
 
 from __future__ import annotations
 

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The camera convention, shared by the solve, the overlays and Blender.
 
-Head space: metres, x to the person's left, y up, z out of the face. Camera space is OpenCV's: metres, x right, y down, z forward.
-A vertex p posed by the head model (head rotation about the root joint already applied) has camera coordinates
-`HEAD_TO_CAMERA @ p + translation`, and falls on the pixel `K X / z`, origin top left, pixel centres at +0.5.
+Head space: metres, x to the person's left, y up, z out of the face. Camera space is OpenCV's: metres, x right, y down,
+z forward. A vertex p posed by the head model (head rotation about the root joint already applied) has camera
+coordinates `HEAD_TO_CAMERA @ p + translation`, and falls on the pixel `K X / z`, origin top left, pixel centres at
++0.5.
 
-Weak perspective (engines that see a crop): `ndc = s * (x + tx, y + ty)` with y then negated, where ndc [-1, 1] spans the crop;
-`crop_transform` (3, 3) maps full-frame pixels to crop pixels.
+Weak perspective (engines that see a crop): `ndc = s * (x + tx, y + ty)` with y then negated, where ndc [-1, 1] spans
+the crop; `crop_transform` (3, 3) maps full-frame pixels to crop pixels.
 """
 
 from __future__ import annotations
@@ -54,7 +55,8 @@ def project(points: np.ndarray, translation: np.ndarray, camera_matrix: np.ndarr
 def weak_project(
     points: np.ndarray, crop_camera: np.ndarray, crop_transform: np.ndarray, crop_size: int = CROP_SIZE
 ) -> np.ndarray:
-    """Project points of head space into the full frame with a crop's weak perspective (DECA, Feng et al. 2021, section 3).
+    """Project points of head space into the full frame with a crop's weak perspective (DECA, Feng et al. 2021, section
+    3).
 
     Args:
         points: (..., 3) metres, head space, of one frame.
@@ -73,5 +75,7 @@ def weak_project(
 
 
 def focal_pixels(focal_35mm: float, width: int, height: int) -> float:
-    """Focal length in pixels of a 35 mm equivalent one: by the longer side over 36 mm, as Blender's automatic sensor fit does."""
+    """Focal length in pixels of a 35 mm equivalent one:
+    by the longer side over 36 mm, as Blender's automatic sensor fit does.
+    """
     return focal_35mm * max(width, height) / SENSOR_WIDTH_35MM

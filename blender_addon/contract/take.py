@@ -18,23 +18,25 @@ from .head import CommercialUse, HeadDescription
 from .version import TAKE_SCHEMA
 
 _REMEDY = "Capture it again or use an undamaged copy of the take."
-_ARRAYS: Mapping[str, tuple[str, Shape]] = MappingProxyType({
-    "time": ("float64", ("T",)),
-    "valid": ("bool", ("T",)),
-    "confidence": ("float32", ("T",)),
-    "identity": ("float32", ("S",)),
-    "expression": ("float32", ("T", "E")),
-    "eyelids": ("float32", ("T", 2)),
-    "head_rotation": ("float32", ("T", 3)),
-    "neck": ("float32", ("T", 3)),
-    "jaw": ("float32", ("T", 3)),
-    "eyes": ("float32", ("T", 6)),
-    "translation": ("float32", ("T", 3)),
-    "camera_matrix": ("float64", (3, 3)),
-    "image_size": ("int32", (2,)),
-    "crop_camera": ("float32", ("T", 3)),
-    "crop_transform": ("float64", ("T", 3, 3)),
-})
+_ARRAYS: Mapping[str, tuple[str, Shape]] = MappingProxyType(
+    {
+        "time": ("float64", ("T",)),
+        "valid": ("bool", ("T",)),
+        "confidence": ("float32", ("T",)),
+        "identity": ("float32", ("S",)),
+        "expression": ("float32", ("T", "E")),
+        "eyelids": ("float32", ("T", 2)),
+        "head_rotation": ("float32", ("T", 3)),
+        "neck": ("float32", ("T", 3)),
+        "jaw": ("float32", ("T", 3)),
+        "eyes": ("float32", ("T", 6)),
+        "translation": ("float32", ("T", 3)),
+        "camera_matrix": ("float64", (3, 3)),
+        "image_size": ("int32", (2,)),
+        "crop_camera": ("float32", ("T", 3)),
+        "crop_transform": ("float64", ("T", 3, 3)),
+    }
+)
 _RAW = "raw_"
 _EMOTION = "emotion_"
 _DETAIL = "detail_code"
@@ -42,6 +44,13 @@ _DETAIL = "detail_code"
 
 def _bad(message: str, cause: str) -> MienError:
     return MienError(ErrorCode.BAD_TAKE, message, _REMEDY, {"cause": cause})
+
+
+def _check_schema(schema: object) -> None:
+    if type(schema) is not int or schema != TAKE_SCHEMA:
+        message = f"The take has schema {schema!r}, this version of Mien reads {TAKE_SCHEMA}."
+        remedy = "Open it with the version of Mien that wrote it, or capture again."
+        raise MienError(ErrorCode.UNKNOWN_SCHEMA, message, remedy)
 
 
 @dataclass(frozen=True)
@@ -75,9 +84,7 @@ class TakeMeta:
     schema: int = TAKE_SCHEMA
 
     def __post_init__(self) -> None:
-        if type(self.schema) is not int or self.schema != TAKE_SCHEMA:
-            message = f"The take has schema {self.schema!r}, this version of Mien reads {TAKE_SCHEMA}."
-            raise MienError(ErrorCode.UNKNOWN_SCHEMA, message, "Open it with the version of Mien that wrote it, or capture again.")
+        _check_schema(self.schema)
         for name in ("head_id", "head_sha256", "engine", "source"):
             if not isinstance(getattr(self, name), str):
                 raise _bad(f"The take's '{name}' is not a text.", "meta")
@@ -111,12 +118,9 @@ class TakeMeta:
         Raises:
             MienError: UNKNOWN_SCHEMA (checked first) or BAD_TAKE.
         """
-        known = {item.name for item in fields(cls)}
-        if "schema" in values and values["schema"] != TAKE_SCHEMA:
-            known = set(values)  # another schema may have other entries: let the constructor name the real reason
-            values = {item.name: values.get(item.name) for item in fields(cls)}
-        if set(values) != known and set(values) ^ known:
-            raise _bad(f"The take's description has a missing or unknown entry '{min(set(values) ^ known)}'.", "meta")
+        _check_schema(values.get("schema"))
+        if wrong := set(values) ^ {item.name for item in fields(cls)}:
+            raise _bad(f"The take's description has a missing or unknown entry '{min(wrong)}'.", "meta")
         return cls(**values)  # type: ignore[arg-type]  # checked on construction
 
 
@@ -206,9 +210,8 @@ class Take:
         if self.meta.head_sha256 == head.sha256 and not wide:
             return
         wanted, got = self.meta.head_sha256[:8] or "no hash", head.sha256[:8] or "no hash"
-        message = (
-            f"The take of {self.meta.source} was made with head '{self.meta.head_id}' ({wanted}), this head is '{head.id}' ({got})."
-        )
+        made_with = f"The take of {self.meta.source} was made with head '{self.meta.head_id}' ({wanted})"
+        message = f"{made_with}, this head is '{head.id}' ({got})."
         remedy = f"Apply it to a head of the kind '{self.meta.head_id}', or capture the source again with '{head.id}'."
         raise MienError(ErrorCode.WRONG_HEAD, message, remedy, {"cause": "head"})
 
@@ -238,9 +241,9 @@ class Take:
         """Read a take.
 
         Raises:
-            MienError: MISSING_FILE, NOT_PERMITTED, TOO_LARGE; UNKNOWN_SCHEMA; BAD_TAKE with `details["cause"]` one of "not_npz",
-                "truncated", "pickle", "dtype", "shape", "range", "finite", "meta", "missing", "unknown", "content". The message
-                names the file.
+            MienError: MISSING_FILE, NOT_PERMITTED, TOO_LARGE; UNKNOWN_SCHEMA; BAD_TAKE with `details["cause"]` one of
+                "not_npz", "truncated", "pickle", "dtype", "shape", "range", "finite", "meta", "missing", "unknown",
+                "content". The message names the file.
         """
         meta, arrays = load_arrays(path)
         try:

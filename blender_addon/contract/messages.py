@@ -1,0 +1,403 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The messages between Blender and the backend. Described in docs/protocol.md.
+
+The client asks, the server answers each request once with the same id; nothing is pushed. How they travel is in `wire`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+
+import numpy as np
+
+from .errors import ErrorCode, MienError
+from .head import CommercialUse, HeadDescription
+from .options import CaptureOptions
+from .schema import Json, bad_message
+from .take import Take
+
+MAX_HEADER = 4 << 20
+"""Largest header in bytes."""
+MAX_MESSAGE = 512 << 20
+"""Largest message in bytes, all frames together."""
+MAX_REQUEST_FRAME = 8 << 20
+"""Largest frame in bytes that a server accepts."""
+UPLOAD_CHUNK = 1 << 20
+"""Size in bytes of the pieces in which a client uploads."""
+MAX_UPLOAD = 16 << 30
+"""Largest file in bytes that a server takes."""
+MAX_ARRAYS = 1 << 16
+"""Most arrays in one message."""
+MAX_WAIT_MS = 1000
+"""Longest time for which a server holds back the answer to `Results`."""
+
+_JOB_ID = re.compile(r"[0-9a-f]{32}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+class JobState(StrEnum):
+    """Where a job stands. The last four are final;
+    all but a finished job can be submitted again.
+    """
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    FINISHED = "finished"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    INTERRUPTED = "interrupted"
+
+    @property
+    def final(self) -> bool:
+        """Whether nothing more happens by itself."""
+        return self not in (JobState.QUEUED, JobState.RUNNING)
+
+
+def check_job_id(job: str) -> str:
+    """Return `job` if it is a job id: 32 lower-case hex digits."""
+    if not _JOB_ID.fullmatch(job):
+        raise bad_message("a job id that is not 32 hex digits")
+    return job
+
+
+def check_sha256(sha256: str) -> str:
+    """Return `sha256` if it is 64 lower-case hex digits."""
+    if not _SHA256.fullmatch(sha256):
+        raise bad_message("a hash that is not 64 hex digits")
+    return sha256
+
+
+class _JobMessage:
+    job: str
+
+    def __post_init__(self) -> None:
+        check_job_id(self.job)
+
+
+@dataclass(frozen=True)
+class ErrorInfo:
+    """A `MienError` in a message."""
+
+    code: ErrorCode
+    message: str
+    remedy: str
+    details: Json
+
+    @classmethod
+    def of(cls, error: MienError) -> ErrorInfo:
+        """The message form of an error; details that are not plain values travel as text."""
+        plain = {
+            name: value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
+            for name, value in error.details.items()
+        }
+        return cls(error.code, error.message, error.remedy, Json(plain))
+
+    def to_error(self) -> MienError:
+        """The error to raise or show."""
+        return MienError(self.code, self.message, self.remedy, self.details)
+
+
+@dataclass(frozen=True)
+class HeadStatus:
+    """One head that the backend knows, and whether it is ready or why not and what to do."""
+
+    id: str
+    sha256: str
+    licence: str
+    commercial_use: CommercialUse
+    ready: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class JobStatus:
+    """Where a job stands.
+
+    Attributes:
+        job: Its id.
+        state: See `JobState`.
+        stage: Name of the stage it is in ("faces", "fit").
+        done: How much of all the work is done, 0 to 1.
+        message: One phrase for the user; may be empty.
+        takes: How many takes are saved and can be asked for.
+        attempt: Number of the submission that this is the state of.
+        error: Why it failed.
+    """
+
+    job: str
+    state: JobState
+    stage: str
+    done: float
+    message: str
+    takes: int
+    attempt: int
+    error: ErrorInfo | None
+
+
+@dataclass(frozen=True)
+class JobSummary:
+    """A job in a list: where it stands, what was asked for, and when (seconds since 1970)."""
+
+    status: JobStatus
+    options: CaptureOptions
+    submitted: float
+
+
+# Requests
+
+
+@dataclass(frozen=True)
+class Hello:
+    """First request: who asks. Answered by `Welcome`."""
+
+    version: str
+
+
+@dataclass(frozen=True)
+class ListHeads:
+    """Which heads are there? Answered by `Heads`."""
+
+
+@dataclass(frozen=True)
+class GetHead:
+    """Send the head with this hash. Answered by `Head`."""
+
+    sha256: str
+
+    def __post_init__(self) -> None:
+        check_sha256(self.sha256)
+
+
+@dataclass(frozen=True)
+class Submit(_JobMessage):
+    """Do this job. Answered by `Status`.
+
+    Attributes:
+        job: Id chosen by the client.
+        attempt: A repeated request with the same or a lower number changes nothing, so that a lost reply is harmless. A
+            higher one runs a failed, cancelled or interrupted job again; a finished job is never run again.
+        options: What to do.
+        upload: Hash of an uploaded file that is the source; empty where `options.source` is a path on the backend's
+            machine.
+    """
+
+    job: str
+    options: CaptureOptions
+    attempt: int = 1
+    upload: str = ""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 1 <= self.attempt <= 1_000_000:
+            raise bad_message("an attempt out of bounds")
+        if self.upload:
+            check_sha256(self.upload)
+
+
+@dataclass(frozen=True)
+class GetStatus(_JobMessage):
+    """Where does the job stand? Answered by `Status`."""
+
+    job: str
+
+
+@dataclass(frozen=True)
+class GetResults(_JobMessage):
+    """Send takes `first` up to but without `last`, as many as there are and fit into one message. Answered by
+    `Results`.
+
+    With `wait_ms` the answer is held back until there is a take from `first` on or the job is over, at most that long.
+    """
+
+    job: str
+    first: int
+    last: int
+    wait_ms: int = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.first <= self.last or not 0 <= self.wait_ms <= MAX_WAIT_MS:
+            raise bad_message("a range of takes or a waiting time out of bounds")
+
+
+@dataclass(frozen=True)
+class GetOverlay(_JobMessage):
+    """Send the picture that shows the result over the source. Answered by `Overlay`."""
+
+    job: str
+
+
+@dataclass(frozen=True)
+class ListJobs:
+    """Which jobs are on disk? Answered by `Jobs`."""
+
+
+@dataclass(frozen=True)
+class Cancel(_JobMessage):
+    """Stop the job; takes that are saved stay. Answered by `Status`."""
+
+    job: str
+
+
+@dataclass(frozen=True)
+class BeginUpload:
+    """Announce a file by its hash and size, or ask how much of it has arrived. Answered by `Uploaded`."""
+
+    sha256: str
+    size: int
+    name: str
+
+    def __post_init__(self) -> None:
+        check_sha256(self.sha256)
+        if self.size < 0:
+            raise bad_message("a negative size")
+
+
+@dataclass(frozen=True, eq=False)
+class UploadChunk:
+    """Bytes of an announced file, (N,) uint8, from `offset` on.
+
+    Answered by `Uploaded`, which says from where to go on.
+    """
+
+    sha256: str
+    offset: int
+    data: np.ndarray
+
+    def __post_init__(self) -> None:
+        check_sha256(self.sha256)
+        if self.data.dtype != np.uint8 or self.data.ndim != 1 or self.offset < 0:
+            raise bad_message("an upload that is not bytes")
+
+
+@dataclass(frozen=True)
+class Shutdown:
+    """End the backend. Answered by `Done`."""
+
+
+# Replies
+
+
+@dataclass(frozen=True)
+class Welcome:
+    """The backend's versions and state.
+
+    Attributes:
+        version: Version of Mien.
+        pid: Its process.
+        remote: Whether it serves other machines, so that sources have to be uploaded.
+        ready: Whether the models are loaded; jobs are taken before that, too.
+        device: Where it computes, for people ("CPU", "RTX 4090"); empty until known.
+        problem: Why it cannot get ready.
+    """
+
+    version: str
+    pid: int
+    remote: bool
+    ready: bool
+    device: str
+    problem: ErrorInfo | None
+
+
+@dataclass(frozen=True)
+class Heads:
+    """All heads."""
+
+    heads: tuple[HeadStatus, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Head:
+    """One head."""
+
+    head: HeadDescription
+
+
+@dataclass(frozen=True)
+class Status:
+    """Where one job stands."""
+
+    status: JobStatus
+
+
+@dataclass(frozen=True, eq=False)
+class Results:
+    """Takes from `first` on, in the order in which they were saved; `report` is there once the job is finished."""
+
+    status: JobStatus
+    first: int
+    takes: tuple[Take, ...]
+    report: Json | None
+
+
+@dataclass(frozen=True, eq=False)
+class Overlay:
+    """(H, W, 3) uint8 sRGB; None while it is not drawn yet."""
+
+    job: str
+    pixels: np.ndarray | None
+
+
+@dataclass(frozen=True)
+class Jobs:
+    """All jobs on disk, the newest first."""
+
+    jobs: tuple[JobSummary, ...]
+
+
+@dataclass(frozen=True)
+class Uploaded:
+    """How many bytes of a file have arrived, and whether it is whole and its hash right."""
+
+    sha256: str
+    received: int
+    complete: bool
+
+
+@dataclass(frozen=True)
+class Done:
+    """Nothing more to say."""
+
+
+@dataclass(frozen=True)
+class ErrorReply:
+    """The request failed."""
+
+    error: ErrorInfo
+
+
+_REQUESTS = (
+    Hello, ListHeads, GetHead, Submit, GetStatus, GetResults, GetOverlay, ListJobs, Cancel, BeginUpload, UploadChunk,
+    Shutdown,
+)  # fmt: skip
+_REPLIES = (Welcome, Heads, Head, Status, Results, Overlay, Jobs, Uploaded, Done, ErrorReply)
+
+Request = (
+    Hello
+    | ListHeads
+    | GetHead
+    | Submit
+    | GetStatus
+    | GetResults
+    | GetOverlay
+    | ListJobs
+    | Cancel
+    | BeginUpload
+    | UploadChunk
+    | Shutdown
+)
+Reply = Welcome | Heads | Head | Status | Results | Overlay | Jobs | Uploaded | Done | ErrorReply
+Message = Request | Reply
+
+
+def type_name(cls: type) -> str:
+    """Name of a message type on the wire: GetHead is "get_head"."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
+
+
+TYPES: Mapping[str, type] = MappingProxyType({type_name(cls): cls for cls in _REQUESTS + _REPLIES})
+"""All message types by their names on the wire."""
