@@ -1,0 +1,243 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+import os
+import pickle
+import subprocess
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.sparse
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from backend.weights.restricted import Unreadable, load_restricted
+from blender_addon.contract.errors import ErrorCode, MienError
+
+
+@pytest.fixture
+def written(tmp_path: Path):
+    def write(content: object, protocol: int = 2) -> Path:
+        path = tmp_path / "file.pkl"
+        path.write_bytes(content if isinstance(content, bytes) else pickle.dumps(content, protocol=protocol))
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+@pytest.mark.parametrize("dtype", ["<f8", ">f4", "<i4", "|u1", "|b1", "<U3", "|S2"])
+def test_arrays_come_back_as_they_were(written, protocol: int, dtype: str) -> None:
+    array = np.arange(12).reshape(3, 4).astype(dtype)
+    content = {"c": array, "f": np.asfortranarray(array), "zero": np.array(array[0, 1]), "none": array[:0]}
+    read = load_restricted(written(content, protocol))
+    assert set(read) == set(content)
+    for name, value in content.items():
+        np.testing.assert_array_equal(read[name], value)
+        assert read[name].dtype == value.dtype
+        assert read[name].flags.writeable
+
+
+plain = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False)
+    | st.text(max_size=5)
+    | st.binary(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3) | st.tuples(inner, inner)
+    ),
+    max_leaves=8,
+)
+
+
+@given(plain, st.integers(0, pickle.HIGHEST_PROTOCOL))
+@settings(max_examples=60)
+def test_plain_values_come_back_as_they_were(tmp_path_factory, value: object, protocol: int) -> None:
+    path = tmp_path_factory.mktemp("plain") / "file.pkl"
+    path.write_bytes(pickle.dumps(value, protocol=protocol))
+    assert load_restricted(path) == value
+
+
+def test_numpy_scalars_and_ordered_dicts(written) -> None:
+    read = load_restricted(written(OrderedDict(a=np.float64(2.5), b=np.int32(3))))
+    assert read == {"a": 2.5, "b": 3}
+
+
+def test_python_2_arrays_and_strings(written) -> None:
+    values = np.array([1.5, -2.0])
+    python_2 = (
+        b"\x80\x02}U\x04nam\xe9cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R(K\x01K\x02\x85"
+        b"cnumpy\ndtype\nU\x02f8K\x00K\x01\x87R(K\x03U\x01<NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89U\x10"
+        + values.tobytes()
+        + b"tbs."
+    )
+    read = load_restricted(written(python_2))
+    np.testing.assert_array_equal(read["nam\xe9"], values)
+
+
+@pytest.mark.parametrize("kind", ["csc_matrix", "csr_matrix", "coo_matrix", "csr_array"])
+def test_sparse_matrices_become_dense(written, kind: str) -> None:
+    matrix = scipy.sparse.random(5, 30, 0.2, random_state=1)
+    dense = matrix.toarray()
+    np.testing.assert_array_equal(load_restricted(written({"J": getattr(scipy.sparse, kind)(matrix)}))["J"], dense)
+
+
+def chumpy_like(name: bytes, state: dict[str, object]) -> bytes:
+    """How Python 2 stores an object of a chumpy class: protocol 2, new-style object, state as attributes."""
+    inner = pickle.dumps(state, protocol=2)[2:-1]
+    return b"\x80\x02}U\x01xcchumpy." + name + b"\n)\x81" + inner + b"bs."
+
+
+def test_chumpy_arrays_become_arrays(written) -> None:
+    values = np.arange(6.0).reshape(2, 3)
+    read = load_restricted(written(chumpy_like(b"ch\nCh", {"x": values, "_dirty_vars": set()})))
+    np.testing.assert_array_equal(read["x"], values)
+
+
+def test_chumpy_expressions_are_left_unread(written) -> None:
+    read = load_restricted(written(chumpy_like(b"ch_ops\nadd", {"a": np.ones(2), "b": np.ones(2)})))
+    assert isinstance(read["x"], Unreadable)
+    assert read["x"].name == "chumpy.ch_ops.add"
+
+
+def test_object_arrays_with_tensors(tmp_path: Path) -> None:
+    tensor = torch.arange(12.0).reshape(3, 4)
+    path = tmp_path / "embedding.npy"
+    np.save(path, {"t": tensor.T, "n": np.arange(3)}, allow_pickle=True)
+    read = load_restricted(path)
+    np.testing.assert_array_equal(read["t"], tensor.T.numpy())
+    np.testing.assert_array_equal(read["n"], np.arange(3))
+
+
+def test_npz_with_plain_and_object_members(tmp_path: Path) -> None:
+    path = tmp_path / "file.npz"
+    np.savez(path, a=np.arange(4).reshape(2, 2, order="F"), d=np.array({"k": 1}, dtype=object))
+    read = load_restricted(path)
+    np.testing.assert_array_equal(read["a"], np.arange(4).reshape(2, 2, order="F"))
+    assert read["d"] == {"k": 1}
+
+
+def test_shared_and_circular_references_survive(written) -> None:
+    content: dict[str, object] = {"a": np.ones(2)}
+    content["self"], content["again"] = content, content["a"]
+    read = load_restricted(written(content))
+    assert read["self"] is read
+    assert read["a"] is read["again"]
+
+
+def test_repeated_doubling_is_not_unfolded(written) -> None:
+    nested: object = ()
+    for _ in range(60):
+        nested = (nested, nested)
+    assert isinstance(load_restricted(written({"n": nested})), dict)
+
+
+class Runs:
+    def __init__(self, function: object, *arguments: object) -> None:
+        self.call = (function, arguments)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return self.call
+
+
+MALICIOUS: dict[str, Callable[[str], object]] = {
+    "system": lambda trace: Runs(os.system, f"touch {trace}"),
+    "popen": lambda trace: Runs(subprocess.Popen, ["touch", trace]),
+    "eval": lambda trace: Runs(eval, f"open({trace!r}, 'w')"),
+    "exec": lambda trace: Runs(exec, f"open({trace!r}, 'w')"),
+    "open": lambda trace: Runs(open, trace, "w"),
+    "import": lambda trace: Runs(__import__, "antigravity"),
+    "getattr": lambda trace: Runs(getattr, 1, "real"),
+    "memmap": lambda trace: Runs(np.memmap, trace, "u1", "w+", 0, (1,)),
+    "savetxt": lambda trace: Runs(np.savetxt, trace, [1.0]),
+    "torch": lambda trace: Runs(torch.save, 1, trace),
+    "nested": lambda trace: {"v_template": [np.ones(2), Runs(os.system, f"touch {trace}")]},
+}
+
+
+@pytest.mark.parametrize("name", MALICIOUS)
+@pytest.mark.parametrize("protocol", [0, 2, 5])
+def test_nothing_is_ever_run(tmp_path: Path, name: str, protocol: int) -> None:
+    path = tmp_path / "evil.pkl"
+    path.write_bytes(pickle.dumps(MALICIOUS[name](str(tmp_path / "trace")), protocol=protocol))
+    with pytest.raises(MienError) as caught:
+        load_restricted(path)
+    assert caught.value.code is ErrorCode.BAD_HEAD
+    assert caught.value.details["cause"] == "code"
+    assert os.listdir(tmp_path) == ["evil.pkl"]
+
+
+def test_a_tensor_storage_with_code_inside_is_refused(tmp_path: Path) -> None:
+    """torch stores tensors as bytes that are a pickle again."""
+    inner = pickle.dumps(Runs(os.system, f"touch {tmp_path / 'trace'}"))
+    path = tmp_path / "evil.pkl"
+    path.write_bytes(pickle.dumps(Runs(torch.storage._load_from_bytes, inner)))
+    with pytest.raises(MienError):
+        load_restricted(path)
+    assert os.listdir(tmp_path) == ["evil.pkl"]
+
+
+HANDMADE = {
+    "function of ours through its module": b"cbackend.weights.restricted\nos\n.",
+    "dotted name": b"\x80\x04\x8c\x05numpy\x8c\x11ndarray.__class__\x93.",
+    "object dtype over raw bytes": (
+        b"\x80\x02cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R(K\x01K\x01\x85"
+        b"cnumpy\ndtype\nU\x02O8K\x00K\x01\x87R(K\x03U\x01|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89U\x08"
+        b"AAAAAAAAtb."
+    ),
+    "structured dtype": (
+        b"\x80\x02cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R(K\x01K\x01\x85"
+        b"cnumpy\ndtype\nU\x02V8K\x00K\x01\x87R(K\x03U\x01|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89U\x08"
+        b"AAAAAAAAtb."
+    ),
+    "persistent id": b"Pabc\n.",
+    "scipy function": b"cscipy.sparse\nload_npz\n.",
+    "chumpy by a longer way": b"cchumpy.ch.os\nsystem()\n.",
+    "class as a value": b"cnumpy\nndarray\n.",
+    "unusual keys": b"\x80\x02}cnumpy\ndtype\nK\x01s.",
+}
+
+
+@pytest.mark.parametrize("name", HANDMADE)
+def test_forged_pickles_are_refused(written, name: str) -> None:
+    with pytest.raises(MienError) as caught:
+        load_restricted(written(HANDMADE[name]))
+    assert caught.value.details["cause"] == "code"
+
+
+@pytest.mark.parametrize(
+    "target", [b"cnumpy\nndarray\n", b"c_codecs\nencode\n", b"c__builtin__\nobject\n", b"cchumpy.ch\nCh\n"]
+)
+def test_a_pickle_cannot_alter_the_reader(written, target: bytes) -> None:
+    """BUILD sets attributes on whatever lies on the stack; on our own constructors that must fail."""
+    for state in (b"}U\x08__call__K\x01s", b"N}U\x0c__defaults__Ns\x86"):
+        with pytest.raises(MienError):
+            load_restricted(written(b"\x80\x02" + target + state + b"b."))
+    np.testing.assert_array_equal(load_restricted(written(np.arange(3), 2)), np.arange(3))
+
+
+@given(st.data())
+@settings(max_examples=150, deadline=None)
+def test_damaged_files_give_one_kind_of_error(tmp_path_factory, data: st.DataObject) -> None:
+    content = {"a": np.arange(6.0).reshape(2, 3), "s": scipy.sparse.csc_matrix(np.eye(3)), "t": "text", "l": [1, 2.5]}
+    raw = bytearray(pickle.dumps(content, protocol=data.draw(st.sampled_from([0, 2, 4]))))
+    for _ in range(data.draw(st.integers(1, 4))):
+        raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
+    raw = raw[: data.draw(st.integers(0, len(raw)))]
+    path = tmp_path_factory.mktemp("damaged") / "file.pkl"
+    path.write_bytes(raw)
+    try:
+        load_restricted(path)
+    except MienError as error:
+        assert error.code in (ErrorCode.BAD_HEAD, ErrorCode.TOO_LARGE)
+        assert "file.pkl" in error.message
+
+
+def test_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(MienError) as caught:
+        load_restricted(tmp_path / "nothing.pkl")
+    assert caught.value.code is ErrorCode.MISSING_FILE
