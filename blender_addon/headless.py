@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Build a .blend from a head and takes, outside the user interface.
+
+    blender -b --factory-startup -P blender_addon/headless.py -- --head HEAD.npz --take TAKE.npz --out FILE.blend
+    python blender_addon/headless.py --head HEAD.npz --take TAKE.npz --out FILE.blend      (with the bpy module)
+
+The last line printed is one JSON object: `{"ok": true, "blend": ..., "heads": [...], "warnings": [...], ...}` or
+`{"ok": false, "error": {"code": ..., "message": ..., "remedy": ..., "details": {...}}}`; the exit status is that of the
+`mien` command.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import secrets
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+if __package__ in (None, ""):  # run as a file, by Blender or by Python: the package is the folder above
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+    import blender_addon  # noqa: F401
+
+    __package__ = "blender_addon"
+
+from .contract.errors import ErrorCode, MienError
+from .contract.files import file_error
+from .contract.head import HeadDescription
+from .contract.take import Take
+
+if TYPE_CHECKING:
+    from .scene import Captured
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise MienError(ErrorCode.USAGE, f"{message[:1].upper()}{message[1:]}.", "See the top of headless.py for usage.")
+
+
+def main(arguments: list[str]) -> int:
+    """Build the file and print one line of JSON.
+
+    Returns:
+        Exit status: 0, or that of the error.
+    """
+    started = time.perf_counter()
+    try:
+        report = _build(_parse(arguments))
+    except MienError as error:
+        details = {name: str(value) for name, value in error.details.items()}
+        fields = {"code": error.code.value, "message": error.message, "remedy": error.remedy, "details": details}
+        print(json.dumps({"ok": False, "error": fields}), flush=True)
+        return error.exit_code
+    report["seconds"] = round(time.perf_counter() - started, 3)
+    print(json.dumps(report), flush=True)
+    return 0
+
+
+def _parse(arguments: list[str]) -> argparse.Namespace:
+    parser = _Parser(prog="headless.py", description="Build a .blend from a head and takes.")
+    parser.add_argument("--head", required=True, metavar="HEAD.npz")
+    parser.add_argument("--take", required=True, action="append", metavar="TAKE.npz", dest="takes")
+    parser.add_argument("--photo", metavar="PATH")
+    parser.add_argument("--out", required=True, metavar="FILE.blend")
+    parser.add_argument("--name", help="name of the heads; the photo's by default")
+    parser.add_argument("--identity-keys", action="store_true", help="keep identity as shape keys")
+    parser.add_argument("--rotation", choices=("XYZ", "QUATERNION"), default="XYZ", help="how bones are keyed")
+    return parser.parse_args(arguments)
+
+
+def _build(options: argparse.Namespace) -> dict[str, object]:
+    head = HeadDescription.load(options.head)
+    takes = [Take.load(path) for path in options.takes]
+    target = Path(options.out).absolute()
+    _check_writable(target)
+    import bpy  # only now: wrong files are reported without starting Blender's data
+
+    from .rig.build import BuildOptions
+    from .scene import SceneOptions, add_captures
+
+    bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+    build = BuildOptions(identity_keys=options.identity_keys, rotation_mode=options.rotation)
+    scene_options = SceneOptions(build=build, name=options.name, pack_photo=True)
+    captured = add_captures(head, takes, options.photo, bpy.context.scene, scene_options)
+    _save(target)
+    return _report(captured, target, bpy.app.version_string)
+
+
+def _report(captured: Captured, target: Path, version: str) -> dict[str, object]:
+    heads = [{**asdict(item.head), "camera": item.camera, "action": item.action} for item in captured.heads]
+    return {"ok": True, "blend": str(target), "heads": heads, "warnings": list(captured.warnings), "blender": version}
+
+
+def _check_writable(target: Path) -> None:
+    """Refuse a place that cannot be written before the work is done."""
+    probe = target.with_name(f".{secrets.token_hex(8)}.tmp")
+    try:
+        probe.touch()
+        probe.unlink()
+        if target.is_dir():
+            raise IsADirectoryError(21, "it is a folder")
+    except OSError as error:
+        raise file_error(target, error) from error
+
+
+def _save(target: Path) -> None:
+    """Save beside the target, then take its name, so that a failure leaves what was there."""
+    import bpy
+
+    temporary = target.with_name(f".{secrets.token_hex(8)}.blend")
+    try:
+        bpy.ops.wm.save_as_mainfile(filepath=str(temporary), compress=True, check_existing=False)
+        os.replace(temporary, target)
+    except RuntimeError as error:  # what bpy.ops raises when Blender reports an error
+        reason = str(error).strip().removeprefix("Error: ").splitlines()[0].rstrip(".")
+        raise MienError(
+            ErrorCode.NOT_PERMITTED, f"{target} cannot be written: {reason}.", "Check the space and permissions there."
+        ) from error
+    except OSError as error:
+        raise file_error(target, error) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+if __name__ == "__main__":
+    after = sys.argv.index("--") + 1 if "--" in sys.argv else 1
+    sys.exit(main(sys.argv[after:]))
