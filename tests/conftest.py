@@ -18,7 +18,7 @@ def repository() -> Path:
 
 @pytest.fixture(scope="session")
 def parity() -> Path:
-    """Folder with the numbers of the original networks; the test is skipped where it was not laid beside the sources."""
+    """Folder with the numbers of the original networks; tests are skipped where it was not laid beside the sources."""
     folder = ROOT.parent / "shared" / "parity"
     if not folder.is_dir():
         pytest.skip("the parity numbers (../shared/parity) are not on this machine")

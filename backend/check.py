@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The sub-command `check`: the state of each part, and what to do about those that are missing."""
+
+from __future__ import annotations
+
+import importlib
+import platform
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from backend.blender import find_blender
+from backend.setup.interpreters import find_interpreter
+from backend.setup.runtime import ENVIRONMENT, lock_files
+from backend.setup.stamp import is_ready
+from blender_addon.contract.errors import ErrorCode, MienError
+from blender_addon.contract.places import data_dir, read_backend_record
+from blender_addon.contract.version import VERSION
+
+ROOT = Path(__file__).resolve().parents[1]
+_LOW_SPACE = 2 << 30
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The state of one part.
+
+    Attributes:
+        part: What it is.
+        good: Whether captures work with it as it is.
+        state: What was found.
+    """
+
+    part: str
+    good: bool
+    state: str
+
+
+def check() -> None:
+    """Print the state of each part.
+
+    Raises:
+        MienError: SETUP_FAILED when a part that captures need is missing.
+    """
+    findings = [_guarded(part, look) for part, look in _PARTS]
+    width = max(len(finding.part) for finding in findings)
+    for finding in findings:
+        print(f"{'ok     ' if finding.good else 'MISSING'}  {finding.part:{width}}  {finding.state}")
+    if missing := [finding.part for finding in findings if not finding.good]:
+        message = f"Not ready: {', '.join(missing)}."
+        raise MienError(ErrorCode.SETUP_FAILED, message, "Run 'mien setup', then look at the lines above.")
+
+
+def _guarded(part: str, look: Callable[[], tuple[bool, str]]) -> Finding:
+    try:
+        return Finding(part, *look())
+    except MienError as error:
+        return Finding(part, False, str(error))
+
+
+def _python() -> tuple[bool, str]:
+    return True, f"Mien {VERSION} on Python {platform.python_version()}, {sys.executable}"
+
+
+def _environment() -> tuple[bool, str]:
+    folder = ROOT / ENVIRONMENT
+    if not Path(sys.executable).is_relative_to(folder):
+        return True, f"an environment of your own ({sys.prefix})"
+    ready = is_ready(folder, lock_files(ROOT))
+    return ready, f"{folder}" if ready else f"{folder} is not what the lock asks for"
+
+
+def _packages() -> tuple[bool, str]:
+    from backend.setup.runtime import IMPORTS
+
+    for name in IMPORTS:
+        try:
+            importlib.import_module(name)
+        except ImportError as error:
+            return False, f"{name} does not import: {error}"
+    return True, f"{len(IMPORTS)} import"
+
+
+def _device() -> tuple[bool, str]:
+    try:
+        from backend.device import choose_device, device_label
+    except ImportError as error:
+        return False, str(error)
+    return True, device_label(choose_device("auto"))
+
+
+def _landmark_model() -> tuple[bool, str]:
+    from backend.weights.landmarker import installed_landmarker
+
+    path = installed_landmarker()
+    return path is not None, str(path or "not fetched yet")
+
+
+def _record() -> tuple[bool, str]:
+    record = read_backend_record()
+    if record is None:
+        return False, "Blender does not know yet where the backend is"
+    return Path(record.python).exists(), f"{record.python} in {record.root}, version {record.version}"
+
+
+def _blender() -> tuple[bool, str]:
+    if program := find_blender():
+        return True, f"{'.'.join(map(str, program.version))}, {program.path}"
+    if interpreter := find_interpreter((3, 11)):
+        return True, f"none found; --blend installs bpy 4.2 for {interpreter.path}"
+    return True, "none found, and no Python 3.11 to run bpy with: --blend will not work"
+
+
+def _space() -> tuple[bool, str]:
+    place = next(folder for folder in (data_dir(), *data_dir().parents) if folder.exists())
+    free = shutil.disk_usage(place).free
+    return free >= _LOW_SPACE, f"{free / (1 << 30):.0f} GiB free for {data_dir()}"
+
+
+_PARTS: tuple[tuple[str, Callable[[], tuple[bool, str]]], ...] = (
+    ("mien", _python),
+    ("environment", _environment),
+    ("packages", _packages),
+    ("device", _device),
+    ("landmark model", _landmark_model),
+    ("record", _record),
+    ("Blender", _blender),
+    ("disk", _space),
+)

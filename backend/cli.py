@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The `mien` command. Heavy modules are imported by the sub-command that needs them, so that help is instant."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from backend.terminal import guarded
+from blender_addon.contract.errors import EXIT_CODES, ErrorCode, MienError
+from blender_addon.contract.version import VERSION
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        sentence = f"{message[:1].upper()}{message[1:].rstrip('.')}."
+        raise MienError(ErrorCode.USAGE, sentence, f"See '{self.prog} --help'.")
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Read a command line.
+
+    Raises:
+        MienError: USAGE.
+        SystemExit: After --help and --version.
+    """
+    return _build_parser().parse_args(arguments)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the `mien` command.
+
+    Args:
+        arguments: Command line without the program's name; that of the process when None.
+
+    Returns:
+        Exit status: 0, or that of the error (see `mien --help`).
+    """
+
+    def work() -> None:
+        options = parse(sys.argv[1:] if arguments is None else arguments)
+        options.run(options)
+
+    return guarded(work)
+
+
+def _build_parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="mien",
+        description="Face capture for Blender: an animatable head from a photo.",
+        epilog=_exit_code_table(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"mien {VERSION}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_capture(commands)
+    _add_serve(commands)
+    _add_setup(commands)
+    check = commands.add_parser("check", help="say what is set up and what is missing")
+    check.set_defaults(run=_check)
+    return parser
+
+
+def _exit_code_table() -> str:
+    lines = [f"  {number:3}  {code.value.replace('_', ' ')}" for code, number in EXIT_CODES.items()]
+    ordered = sorted(lines, key=lambda line: int(line.split()[0]))
+    return "exit status: 0 when all went well, else\n" + "\n".join(ordered)
+
+
+def _add_capture(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser(
+        "capture",
+        help="capture the face in a photo",
+        description="Capture the face in a photo: PHOTO.take.npz, PHOTO.overlay.png, PHOTO.report.json and, with "
+        "--blend, a Blender scene with the head, its controls, a camera and the photo behind it.",
+    )
+    parser.add_argument("photo", metavar="PHOTO", help="JPEG, PNG, HEIC or another image file")
+    parser.add_argument("--out", metavar="DIR", help="folder for the results, made if missing; the photo's by default")
+    blend = parser.add_argument_group("Blender")
+    blend.add_argument("--blend", metavar="FILE", help="also save a .blend; a bare name goes to the other results")
+    blend.add_argument("--blender", metavar="PATH", help="Blender 4.2 or newer for it; found or installed by default")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--face", type=int, metavar="N", help="which face, the largest is 1 and the default")
+    which.add_argument("--all-faces", action="store_true", help="capture every face")
+    parser.add_argument("--focal", type=float, metavar="MM", help="35 mm equivalent focal length, if the file has none")
+    parser.add_argument("--head", default="open", metavar="HEAD", help="head model: 'open' or the path of a head file")
+    _add_device(parser)
+    parser.add_argument("--json", action="store_true", help="print the report to stdout and nothing else there")
+    parser.set_defaults(run=_capture)
+
+
+def _add_serve(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("serve", help="run the backend that Blender talks to")
+    parser.add_argument("--bind", default="127.0.0.1:0", metavar="ADDRESS:PORT", help="port 0 takes a free one")
+    parser.add_argument("--remote", action="store_true", help="serve other machines, with keys kept in the data folder")
+    _add_device(parser)
+    parser.set_defaults(run=_serve)
+
+
+def _add_setup(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("setup", help="fetch what captures need, and tell Blender where the backend is")
+    parser.add_argument("--blend", action="store_true", help="also what --blend needs: bpy, where no Blender is found")
+    parser.set_defaults(run=_setup)
+
+
+def _add_device(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
+    parser.add_argument("--threads", type=_positive, metavar="N", help="CPU threads; all allowed cores by default")
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number from 1")
+    return number
+
+
+def _capture(options: argparse.Namespace) -> None:
+    from backend.commands import capture
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # being ended clears up just as Ctrl-C does
+    capture(options)
+
+
+def _serve(options: argparse.Namespace) -> None:
+    from backend.server.serve import serve
+
+    serve(bind=options.bind, remote=options.remote, device=options.device, threads=options.threads)
+
+
+def _setup(options: argparse.Namespace) -> None:
+    from backend.commands import set_up
+
+    set_up(options)
+
+
+def _check(options: argparse.Namespace) -> None:
+    from backend.check import check
+
+    check()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

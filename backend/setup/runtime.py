@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The environment that the backend runs in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from backend.progress import Progress
+
+ENVIRONMENT = ".venv"
+"""Name of its folder beside the sources."""
+
+_LOCKS = ("runtime.txt",)
+IMPORTS = ("numpy", "scipy", "torch", "cv2", "PIL", "pillow_heif", "zmq", "msgpack", "mediapipe.tasks.python.vision")
+
+
+def lock_files(root: Path, extra: tuple[str, ...] = ()) -> list[Path]:
+    """Paths of the backend's locks in a folder of sources, and of others by name."""
+    return [root / "locks" / name for name in _LOCKS + extra]
+
+
+def ensure_runtime(root: Path, progress: Progress, extra_locks: tuple[str, ...] = ()) -> str:
+    """Make the backend's environment with the Python that runs this, unless it is whole.
+
+    Args:
+        root: Folder of the sources.
+        progress: Told of each step.
+        extra_locks: Names of locks to install on top of the backend's own.
+
+    Returns:
+        Path of the environment's interpreter.
+
+    Raises:
+        MienError: See `ensure_environment`.
+    """
+    from .environments import ensure_environment  # here, as every start imports this module for the names above
+    from .interpreters import this_interpreter
+
+    locks = lock_files(root, extra_locks)
+    return ensure_environment(root / ENVIRONMENT, locks, this_interpreter(), progress, IMPORTS)

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a person at a terminal sees: progress, and failures as one sentence. Only the standard library."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import traceback
+from collections.abc import Callable
+from typing import TextIO
+
+from blender_addon.contract.errors import EXIT_CODES, ErrorCode, MienError
+
+_BAR_WIDTH = 20
+_CLEAR = "\r\x1b[K"
+
+
+class TerminalProgress:
+    """Progress on stderr: one line that changes on a terminal, a line for each new step elsewhere.
+
+    Use it as a context manager, so that the changing line is cleared when the work ends.
+
+    Args:
+        stream: Where to write; stderr when None.
+        quiet: Write nothing.
+    """
+
+    def __init__(self, stream: TextIO | None = None, quiet: bool = False) -> None:
+        self._stream = stream or sys.stderr
+        self._live = self._stream.isatty()
+        self._quiet = quiet
+        self._last = ""
+
+    def __enter__(self) -> TerminalProgress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live and self._last:
+            self._write(_CLEAR)
+
+    def __call__(self, stage: str, done: float, message: str = "") -> None:
+        """Show how far a stage is; `done` in 0..1."""
+        share = min(max(done, 0.0), 1.0)
+        step = f"{stage}: {message}" if message else stage
+        if self._live:
+            filled = round(share * _BAR_WIDTH)
+            line = f"[{'#' * filled}{'.' * (_BAR_WIDTH - filled)}] {100 * share:3.0f}% {step}"
+            self._write(_CLEAR + line[: shutil.get_terminal_size().columns - 1])
+        elif step != self._last:
+            self._write(f"{step}\n")
+        self._last = step
+
+    def check_cancelled(self) -> None:
+        """Nothing to do: at a terminal Ctrl-C raises KeyboardInterrupt by itself."""
+
+    def _write(self, text: str) -> None:
+        if self._quiet:
+            return
+        self._stream.write(text)
+        self._stream.flush()
+
+
+def say(error: MienError) -> None:
+    """Write a failure to stderr: what happened and what to do."""
+    sys.stderr.write(f"mien: {error}\n")
+
+
+def guarded(work: Callable[[], object]) -> int:
+    """Run work of a command and turn its failures into a sentence on stderr.
+
+    Returns:
+        Exit status: 0, or that of the error's code.
+    """
+    try:
+        work()
+    except MienError as error:
+        say(error)
+        return error.exit_code
+    except KeyboardInterrupt:
+        message = "Stopped; nothing half-done was left."
+        say(MienError(ErrorCode.CANCELLED, message, "Run the command again to start over."))
+        return EXIT_CODES[ErrorCode.CANCELLED]
+    except BrokenPipeError:
+        return EXIT_CODES[ErrorCode.INTERNAL]  # whoever read our output has gone, so there is nobody to tell
+    except Exception as error:  # noqa: BLE001  # the last line of defence: a sentence for the user, the rest for the report
+        traceback.print_exc()
+        message = f"Mien made a mistake ({type(error).__name__}: {error})."
+        say(MienError(ErrorCode.INTERNAL, message, "Please report it with the lines above."))
+        return EXIT_CODES[ErrorCode.INTERNAL]
+    return 0
