@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the service needs from the reconstruction: heads and a capture.
+
+Serving is tested with a fast stand-in for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from blender_addon.contract.head import HeadDescription
+from blender_addon.contract.messages import HeadStatus
+from blender_addon.contract.options import CaptureOptions
+from blender_addon.contract.take import Take
+
+
+class JobProgress(Protocol):
+    """How a capture reports what it does. Satisfies `backend.progress.Progress`."""
+
+    def __call__(self, stage: str, done: float, message: str = "") -> None:
+        """Note the stage, how much of all the work is done (0 to 1), and a phrase for the user."""
+
+    def check_cancelled(self) -> None:
+        """Raise MienError CANCELLED when the user wants to stop."""
+
+    def keep(self, take: Take) -> None:
+        """Save a take before the capture ends, so that it survives whatever happens to the rest."""
+
+
+@dataclass(frozen=True)
+class Captured:
+    """What a capture gives.
+
+    Attributes:
+        takes: All takes, whether or not they were kept before.
+        report: JSON-able.
+        overlay: Draws (H, W, 3) uint8 that shows the result over the source; called after the takes are handed out.
+    """
+
+    takes: Sequence[Take]
+    report: dict[str, object]
+    overlay: Callable[[], np.ndarray] | None = None
+
+
+class Capturer(Protocol):
+    """Loaded models. Used by one thread only."""
+
+    device: str
+    """Where it computes, for people."""
+
+    def heads(self) -> Sequence[HeadStatus]:
+        """All heads that it knows."""
+
+    def head(self, name: str) -> HeadDescription:
+        """The head with this id or hash."""
+
+    def capture(self, options: CaptureOptions, progress: JobProgress) -> Captured:
+        """Do the job."""

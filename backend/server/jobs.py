@@ -1,0 +1,286 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The jobs of one process: what is submitted, queued, running, done; and which old ones are deleted.
+
+Two threads meet here: the one that serves sockets submits, cancels and reads; the worker begins, reports and ends jobs.
+A status is an immutable value that is replaced as a whole, transitions are made under one lock.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from backend.server.folder import Busy, JobFolder, JobSpec
+from blender_addon.contract.errors import ErrorCode, MienError
+from blender_addon.contract.messages import ErrorInfo, JobState, JobStatus, JobSummary, Submit
+from blender_addon.contract.take import Take
+
+KEEP_JOBS = 50
+"""This many final jobs are kept, the newest ones, ..."""
+KEEP_SECONDS = 7 * 24 * 3600
+"""... and none whose state last changed longer ago than this."""
+_LOADED_JOBS = 8
+
+_log = logging.getLogger("mien.jobs")
+
+
+class Job:
+    """One job of this process.
+
+    Args:
+        folder: Where it lives.
+        spec: What it is to do.
+        status: Where it stands.
+        takes: Takes that are saved.
+    """
+
+    def __init__(self, folder: JobFolder, spec: JobSpec, status: JobStatus, takes: list[Take]) -> None:
+        self.folder = folder
+        self.spec = spec
+        self.status = status
+        self.takes = takes
+        self.report: dict[str, object] | None = None
+        self.cancelled = threading.Event()
+        self.last_used = time.monotonic()
+
+    def keep(self, take: Take) -> None:
+        """Save a take;
+        one of the same person replaces the earlier one, so that a job that is run again repeats nothing.
+        """
+        index = next((i for i, old in enumerate(self.takes) if old.meta.person == take.meta.person), len(self.takes))
+        self.folder.save_take(index, take)
+        self.takes[index : index + 1] = [take]
+        self.status = replace(self.status, takes=len(self.takes))
+
+
+class Jobs:
+    """All jobs in a folder.
+
+    Args:
+        root: Folder with one sub-folder for each job.
+        changed: Called, in any thread, after a job got a take or another state.
+        clock: Seconds since 1970.
+    """
+
+    def __init__(self, root: Path, changed: Callable[[], None], clock: Callable[[], float] = time.time) -> None:
+        self._root = root
+        self._changed = changed
+        self._clock = clock
+        self._lock = threading.RLock()
+        self._jobs: dict[str, Job] = {}
+        self._queue: queue.SimpleQueue[Job] = queue.SimpleQueue()
+
+    def submit(self, request: Submit) -> JobStatus:
+        """Queue a job, or answer a repeated request with where the job stands.
+
+        Raises:
+            MienError: USAGE for an id that was used for something else; NOT_PERMITTED while another process runs it; or
+                what writing its files raises.
+        """
+        with self._lock:
+            job = self._find(request.job)
+            if job is None:
+                return self._create(request)
+            if (job.spec.options, job.spec.upload) != (request.options, request.upload):
+                message = f"Job {request.job} was submitted with other options."
+                raise MienError(ErrorCode.USAGE, message, "Use a new id for a new job.")
+            status = job.status
+            may_run = status.state.final and status.state is not JobState.FINISHED
+            if not may_run or request.attempt <= status.attempt:
+                return status
+            self._claim(job.folder)
+            return self._enqueue(job, request.attempt)
+
+    def _create(self, request: Submit) -> JobStatus:
+        folder = JobFolder(self._root / request.job)
+        folder.create()
+        self._claim(folder)
+        spec = JobSpec(request.options, request.upload, self._clock())
+        status = JobStatus(request.job, JobState.QUEUED, "", 0.0, "", 0, request.attempt, None)
+        job = Job(folder, spec, status, [])
+        try:
+            folder.write_spec(spec)
+            self._jobs[request.job] = job
+            return self._enqueue(job, request.attempt)
+        except MienError:
+            self._jobs.pop(request.job, None)
+            folder.unlock()
+            folder.remove()
+            raise
+
+    def _claim(self, folder: JobFolder) -> None:
+        try:
+            folder.lock()
+        except Busy:
+            message = f"Job {folder.job} is being run by another backend."
+            raise MienError(
+                ErrorCode.NOT_PERMITTED, message, "Wait until it is done, or close the other Blender."
+            ) from None
+
+    def _enqueue(self, job: Job, attempt: int) -> JobStatus:
+        job.cancelled.clear()
+        job.report = None
+        status = JobStatus(job.folder.job, JobState.QUEUED, "", 0.0, "", len(job.takes), attempt, None)
+        job.folder.write_state(status)
+        job.status = status
+        self._queue.put(job)
+        return status
+
+    def get(self, job_id: str) -> Job:
+        """The job with this id.
+
+        Raises:
+            MienError: NO_SUCH_JOB, or what reading its files raises.
+        """
+        with self._lock:
+            job = self._find(job_id)
+        if job is None:
+            message = f"There is no job {job_id}."
+            raise MienError(
+                ErrorCode.NO_SUCH_JOB, message, "Capture the source again; old jobs are deleted after a week."
+            )
+        job.last_used = time.monotonic()
+        return job
+
+    def _find(self, job_id: str) -> Job | None:
+        if job_id not in self._jobs:
+            folder = JobFolder(self._root / job_id)
+            if not folder.exists():
+                return None
+            job = self._load(folder)
+            if not job.status.state.final:
+                return job  # another process runs it: look again next time
+            self._jobs[job_id] = job
+            self._forget_some()
+        return self._jobs[job_id]
+
+    def _load(self, folder: JobFolder) -> Job:
+        status = self._settled(folder, folder.read_state())
+        job = Job(folder, folder.read_spec(), status, folder.load_takes())
+        job.report = folder.read_report() if status.state is JobState.FINISHED else None
+        return job
+
+    @staticmethod
+    def _settled(folder: JobFolder, status: JobStatus) -> JobStatus:
+        """A job that was left queued or running by a process that has ended is interrupted."""
+        if status.state.final:
+            return status
+        try:
+            folder.lock()
+        except Busy:
+            return status
+        folder.unlock()
+        return replace(status, state=JobState.INTERRUPTED, message="Interrupted")
+
+    def _forget_some(self) -> None:
+        """Drop the takes of old final jobs from memory; they are on disk."""
+        final = sorted((job for job in self._jobs.values() if job.status.state.final), key=lambda job: job.last_used)
+        for job in final[:-_LOADED_JOBS]:
+            del self._jobs[job.folder.job]
+
+    def cancel(self, job_id: str) -> JobStatus:
+        """Ask a job to stop; a queued one stops at once, a running one at its next check."""
+        job = self.get(job_id)
+        with self._lock:
+            job.cancelled.set()
+            if job.status.state is JobState.QUEUED and job_id in self._jobs:
+                self.end(job, JobState.CANCELLED)
+            return job.status
+
+    def list(self) -> tuple[JobSummary, ...]:
+        """All jobs on disk, the newest first; damaged ones are left out."""
+        summaries = []
+        for folder in self._folders():
+            try:
+                with self._lock:
+                    known = self._jobs.get(folder.job)
+                    status = known.status if known else self._settled(folder, folder.read_state())
+                spec = known.spec if known else folder.read_spec()
+            except MienError as error:
+                _log.warning("job %s cannot be read: %s", folder.job, error)
+                continue
+            summaries.append(JobSummary(status, spec.options, spec.submitted))
+        return tuple(sorted(summaries, key=lambda summary: -summary.submitted))
+
+    def _folders(self) -> list[JobFolder]:
+        if not self._root.is_dir():
+            return []
+        return [folder for path in self._root.iterdir() if (folder := JobFolder(path)).exists()]
+
+    # The worker's side
+
+    def next(self) -> Job:
+        """Wait for the next queued job and mark it as running."""
+        while True:
+            job = self._queue.get()
+            with self._lock:
+                if job.status.state is JobState.QUEUED:
+                    self._set(job, replace(job.status, state=JobState.RUNNING))
+                    return job
+
+    def progress(self, job: Job, stage: str, done: float, message: str) -> None:
+        """Note how far a running job is; not written to disk."""
+        job.status = replace(job.status, stage=stage, done=min(max(float(done), 0.0), 1.0), message=message)
+
+    def keep(self, job: Job, take: Take) -> None:
+        """Save a take of a running job."""
+        job.keep(take)
+        self._changed()
+
+    def finish(self, job: Job, report: dict[str, object]) -> None:
+        """Save the report of a running job and end it."""
+        job.folder.write_report(report)
+        job.report = report
+        self.end(job, JobState.FINISHED)
+
+    def end(self, job: Job, state: JobState, error: MienError | None = None) -> None:
+        """Put a job into a final state."""
+        info = ErrorInfo.of(error) if error else None
+        done = 1.0 if state is JobState.FINISHED else job.status.done
+        with self._lock:
+            try:
+                self._set(job, replace(job.status, state=state, done=done, message="", error=info))
+            finally:
+                job.folder.unlock()
+
+    def _set(self, job: Job, status: JobStatus) -> None:
+        try:
+            job.folder.write_state(status)
+        except MienError as error:
+            # A full disk must not hide how the job ended: the state counts in this process and is lost with it.
+            _log.error("state of job %s was not written: %s", status.job, error)
+        job.status = status
+        self._changed()
+
+    def prune(self) -> None:
+        """Delete final jobs that are too many or too old (`KEEP_JOBS`, `KEEP_SECONDS`)."""
+        with self._lock:
+            folders = sorted(self._folders(), key=lambda folder: -folder.touched())
+            for rank, folder in enumerate(folders):
+                old = self._clock() - folder.touched() > KEEP_SECONDS
+                if (rank >= KEEP_JOBS or old) and self._may_remove(folder):
+                    self._jobs.pop(folder.job, None)
+                    folder.remove()
+
+    def _may_remove(self, folder: JobFolder) -> bool:
+        try:
+            folder.lock()
+        except Busy:
+            return False
+        folder.unlock()
+        return True
+
+    def uploads_in_use(self) -> set[str]:
+        """Hashes of uploads that jobs on disk refer to."""
+        used = set()
+        for folder in self._folders():
+            try:
+                used.add(folder.read_spec().upload)
+            except MienError:
+                continue  # damaged: nothing can run it again
+        return used - {""}

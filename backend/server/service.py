@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Requests to replies. Knows nothing of sockets."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from backend.server.capturing import Capturer
+from backend.server.jobs import Jobs
+from backend.server.uploads import Uploads
+from backend.server.worker import Worker
+from blender_addon.contract import messages as m
+from blender_addon.contract.errors import ErrorCode, MienError
+from blender_addon.contract.version import VERSION
+
+TAKES_PER_REPLY = 256
+BYTES_PER_REPLY = 32 << 20
+
+
+@dataclass(frozen=True)
+class ServiceSettings:
+    """Where a service keeps its files, and whom it serves.
+
+    Attributes:
+        jobs: Folder of the jobs.
+        uploads: Folder of uploaded files.
+        log_file: Where unexpected failures are logged.
+        remote: Whether clients are on other machines: then sources must be uploaded, and nobody may shut it down.
+    """
+
+    jobs: Path
+    uploads: Path
+    log_file: Path
+    remote: bool = False
+
+
+class Service:
+    """Answers requests.
+
+    Args:
+        settings: See `ServiceSettings`.
+        load: Makes the capturer; called in the worker's thread.
+        changed: Called in any thread when a request that was held back may have its answer.
+    """
+
+    def __init__(self, settings: ServiceSettings, load: Callable[[], Capturer], changed: Callable[[], None]) -> None:
+        self._settings = settings
+        self._uploads = Uploads(settings.uploads)
+        self._jobs = Jobs(settings.jobs, changed)
+        self._worker = Worker(self._jobs, self._uploads, load, changed, settings.log_file)
+        self.stopping = False
+
+    def start(self) -> None:
+        """Delete old jobs and uploads, then start the worker."""
+        self._jobs.prune()
+        self._uploads.prune(self._jobs.uploads_in_use())
+        self._worker.start()
+
+    def answer(self, request: m.Message, waited: bool) -> m.Reply | None:
+        """The reply to a request, or None to hold it back until something changes or its time is over.
+
+        Args:
+            request: What is asked.
+            waited: Its time is over: answer with what there is.
+
+        Raises:
+            MienError: What the requested action raises.
+        """
+        match request:
+            case m.Hello():
+                return self._welcome()
+            case m.ListHeads():
+                return self._heads(waited)
+            case m.GetHead():
+                return self._head(request, waited)
+            case m.Submit():
+                return m.Status(self._submit(request))
+            case m.GetStatus():
+                return m.Status(self._jobs.get(request.job).status)
+            case m.GetResults():
+                return self._results(request, waited)
+            case m.GetOverlay():
+                return m.Overlay(request.job, self._jobs.get(request.job).folder.read_overlay())
+            case m.ListJobs():
+                return m.Jobs(self._jobs.list())
+            case m.Cancel():
+                return m.Status(self._jobs.cancel(request.job))
+            case m.BeginUpload():
+                return self._uploads.begin(request)
+            case m.UploadChunk():
+                return self._uploads.chunk(request)
+            case m.Shutdown():
+                return self._shutdown()
+        raise m.bad_message("a reply was sent to the backend")
+
+    def _welcome(self) -> m.Welcome:
+        loaded = self._worker.loaded
+        problem = m.ErrorInfo.of(loaded.problem) if loaded.problem else None
+        return m.Welcome(VERSION, os.getpid(), self._settings.remote, loaded.ready, loaded.device, problem)
+
+    def _heads(self, waited: bool) -> m.Heads | None:
+        loaded = self._worker.loaded
+        if loaded.problem:
+            raise loaded.problem
+        if not loaded.ready and not waited:
+            return None
+        return m.Heads(loaded.heads)
+
+    def _head(self, request: m.GetHead, waited: bool) -> m.Head | None:
+        head = self._worker.known_heads.get(request.sha256)
+        if head is not None:
+            return m.Head(head)
+        loaded = self._worker.loaded
+        if not loaded.ready and not loaded.problem and not waited:
+            return None
+        message = f"The backend has no head with the hash {request.sha256[:8]}."
+        raise MienError(
+            ErrorCode.WRONG_HEAD, message, "Add the head's file to the backend, or capture with another head."
+        )
+
+    def _submit(self, request: m.Submit) -> m.JobStatus:
+        if request.upload and self._uploads.find(request.upload) is None:
+            message = f"{request.options.source} has not arrived at the backend."
+            raise MienError(ErrorCode.MISSING_FILE, message, "Capture it again.")
+        if self._settings.remote:
+            self._check_remote(request)
+        return self._jobs.submit(request)
+
+    @staticmethod
+    def _check_remote(request: m.Submit) -> None:
+        """A client of another machine may not make the backend read this machine's files."""
+        if not request.upload:
+            message = "A remote backend takes uploaded files only."
+            raise MienError(ErrorCode.NOT_PERMITTED, message, "Upload the source first.")
+        if any(character in request.options.head for character in "/\\:"):
+            message = "A remote backend takes heads by their ids only."
+            raise MienError(ErrorCode.NOT_PERMITTED, message, "Choose one of the heads that the backend lists.")
+
+    def _results(self, request: m.GetResults, waited: bool) -> m.Results | None:
+        job = self._jobs.get(request.job)
+        status, takes = job.status, job.takes[request.first : request.last]
+        if not takes and not status.state.final and request.wait_ms and not waited:
+            return None
+        sent, size = [], 0
+        for take in takes[:TAKES_PER_REPLY]:
+            size += sum(array.nbytes for array in take.to_arrays()[1].values())
+            if sent and size > BYTES_PER_REPLY:
+                break
+            sent.append(take)
+        report = m.Json(job.report) if job.report is not None else None
+        return m.Results(status, request.first, tuple(sent), report)
+
+    def _shutdown(self) -> m.Done:
+        if self._settings.remote:
+            message = "A remote backend is not ended by its clients."
+            raise MienError(ErrorCode.NOT_PERMITTED, message, "End it on its own machine.")
+        self.stopping = True
+        return m.Done()

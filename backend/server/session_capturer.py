@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The capture chain as the service uses it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from backend.server.capturing import Captured, Capturer, JobProgress
+from blender_addon.contract.head import HeadDescription
+from blender_addon.contract.messages import HeadStatus
+from blender_addon.contract.options import CaptureOptions, check_device
+
+if TYPE_CHECKING:
+    from backend.session import Session
+
+
+def loader(device: str, threads: int | None) -> Callable[[], Capturer]:
+    """What makes the capturer; importing torch waits until it is called.
+
+    Raises:
+        MienError: USAGE for a device that is none.
+    """
+    return partial(SessionCapturer, check_device(device), threads)
+
+
+class SessionCapturer:
+    """Captures with one session for each device that is asked for.
+
+    Args:
+        device: Device where a job does not name one.
+        threads: CPU threads; None for all cores.
+    """
+
+    def __init__(self, device: str, threads: int | None) -> None:
+        from backend.device import device_label
+
+        self._device = device
+        self._threads = threads
+        self._sessions: dict[str, Session] = {}
+        self.device = device_label(self._session(device).device)
+
+    def _session(self, device: str) -> Session:
+        from backend.session import Session
+
+        if device not in self._sessions:
+            self._sessions[device] = Session(device=device, threads=self._threads)
+        return self._sessions[device]
+
+    def heads(self) -> Sequence[HeadStatus]:
+        """All heads that can be asked for, ready or not."""
+        return [
+            HeadStatus(head.id, head.sha256, head.licence, head.commercial_use, head.ready, head.reason)
+            for head in self._session(self._device).heads()
+        ]
+
+    def head(self, name: str) -> HeadDescription:
+        """A head by id, or by the hash of one that a capture used."""
+        for session in self._sessions.values():
+            for known in session.heads():
+                if name in (known.id, known.sha256):
+                    return session.head(known.id)
+        return self._session(self._device).head(name)
+
+    def capture(self, options: CaptureOptions, progress: JobProgress) -> Captured:
+        """Capture a photo."""
+        from backend.pipeline import capture_photo, draw_overlay
+
+        session = self._session(self._device if options.device == "auto" else options.device)
+        result = capture_photo(session, options, progress)
+        return Captured(result.takes, result.report, partial(draw_overlay, session, result))

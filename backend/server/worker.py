@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The thread that loads the models and runs one job after the other."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from backend.server.capturing import Captured, Capturer
+from backend.server.jobs import Job, Jobs
+from backend.server.uploads import Uploads
+from blender_addon.contract.errors import ErrorCode, MienError
+from blender_addon.contract.head import HeadDescription
+from blender_addon.contract.messages import HeadStatus, JobState
+from blender_addon.contract.options import CaptureOptions
+from blender_addon.contract.take import Take
+
+_log = logging.getLogger("mien.worker")
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What the worker offers to the thread that serves sockets.
+
+    Attributes:
+        device: Where it computes, for people; empty until known.
+        ready: Whether the models are loaded.
+        problem: Why they cannot be.
+        heads: The heads, once ready.
+    """
+
+    device: str = ""
+    ready: bool = False
+    problem: MienError | None = None
+    heads: tuple[HeadStatus, ...] = ()
+
+
+class Worker:
+    """Runs jobs.
+
+    Args:
+        jobs: Where they come from and go to.
+        uploads: Sources that clients sent.
+        load: Makes the capturer; slow (it imports torch), called in the worker's thread.
+        changed: Called in the worker's thread when `loaded` or `known_heads` changed.
+        log_file: Named in the message about an unexpected failure.
+    """
+
+    def __init__(
+        self,
+        jobs: Jobs,
+        uploads: Uploads,
+        load: Callable[[], Capturer],
+        changed: Callable[[], None],
+        log_file: Path,
+    ) -> None:
+        self._jobs = jobs
+        self._uploads = uploads
+        self._load = load
+        self._changed = changed
+        self._log_file = log_file
+        self.loaded = Loaded()
+        self.known_heads: dict[str, HeadDescription] = {}
+        # A daemon: the process must be able to end while a job computes.
+        self.thread = threading.Thread(target=self._run, name="worker", daemon=True)
+
+    def start(self) -> None:
+        """Start loading and then working."""
+        self.thread.start()
+
+    def _run(self) -> None:
+        capturer = self._prepare()
+        while True:
+            job = self._jobs.next()
+            if capturer is None:
+                capturer = self._prepare()  # what failed at the start may work now (a file was fetched, memory freed)
+            if capturer is None:
+                self._jobs.end(job, JobState.FAILED, self.loaded.problem)
+                continue
+            overlay = self._do(capturer, job)
+            if overlay is not None:
+                self._draw(job, overlay)
+            self._jobs.prune()
+            self._uploads.prune(self._jobs.uploads_in_use())
+
+    def _prepare(self) -> Capturer | None:
+        try:
+            capturer = self._load()
+            heads = tuple(capturer.heads())
+            for status in heads:
+                if status.ready:
+                    self.known_heads[status.sha256] = capturer.head(status.id)
+            self.loaded = Loaded(capturer.device, True, None, heads)
+            return capturer
+        except Exception as error:  # noqa: BLE001  # whatever it is must reach the user as a problem of the backend
+            self.loaded = Loaded(problem=self._as_mien_error(error, "Loading the models"))
+            return None
+        finally:
+            self._changed()
+
+    def _do(self, capturer: Capturer, job: Job) -> Callable | None:
+        """Run one job to its end; returns what draws its overlay."""
+        source = _Source.of(job, self._uploads)
+        try:
+            progress = _JobProgress(self._jobs, job, source)
+            captured = capturer.capture(source.options, progress)
+            self._take_over(capturer, job, progress, captured)
+            return captured.overlay
+        except Exception as error:  # noqa: BLE001  # a job's failure must end the job, never the backend
+            problem = source.told(self._as_mien_error(error, f"Job {job.folder.job}"))
+            cancelled = problem.code is ErrorCode.CANCELLED
+            self._jobs.end(job, JobState.CANCELLED if cancelled else JobState.FAILED, None if cancelled else problem)
+            return None
+
+    def _take_over(self, capturer: Capturer, job: Job, progress: _JobProgress, captured: Captured) -> None:
+        for take in captured.takes:
+            if take.meta.head_sha256 not in self.known_heads:
+                self.known_heads[take.meta.head_sha256] = capturer.head(take.meta.head_sha256)
+            if take.meta.person not in progress.kept:
+                progress.keep(take)
+        report = dict(captured.report)
+        if "source" in report:
+            report["source"] = job.spec.options.source
+        self._jobs.finish(job, report)
+
+    def _draw(self, job: Job, overlay: Callable) -> None:
+        try:
+            job.folder.write_overlay(overlay())
+            self._changed()
+        except Exception as error:  # noqa: BLE001  # the job is done and its takes are saved; a missing picture is only logged
+            self._as_mien_error(error, f"Overlay of job {job.folder.job}")
+
+    def _as_mien_error(self, error: Exception, what: str) -> MienError:
+        if isinstance(error, MienError):
+            _log.info("%s: %s: %s", what, error.code, error.message)
+            return error
+        return internal_error(error, what, self._log_file)
+
+
+def internal_error(error: Exception, what: str, log_file: Path) -> MienError:
+    """Log an unexpected failure with its traceback and make an error that refers to it."""
+    reference = secrets.token_hex(4)
+    _log.error("[%s] %s failed", reference, what, exc_info=error)
+    message = f"{what} failed unexpectedly ({type(error).__name__})."
+    remedy = f"Try again; if it happens again, report it with the lines marked {reference} of {log_file}."
+    return MienError(ErrorCode.INTERNAL, message, remedy, {"reference": reference, "log": str(log_file)})
+
+
+@dataclass(frozen=True)
+class _Source:
+    """The source as the capture reads it and as the user knows it; they differ for uploads."""
+
+    options: CaptureOptions
+    name: str
+
+    @classmethod
+    def of(cls, job: Job, uploads: Uploads) -> _Source:
+        options = job.spec.options
+        path = uploads.find(job.spec.upload) if job.spec.upload else None
+        return cls(replace(options, source=str(path)) if path else options, options.source)
+
+    def named(self, take: Take) -> Take:
+        """The take with the user's name of the source."""
+        if take.meta.source == self.name:
+            return take
+        return replace(take, meta=replace(take.meta, source=self.name))
+
+    def told(self, error: MienError) -> MienError:
+        """The error with the user's name of the source."""
+        if self.options.source == self.name:
+            return error
+        message = error.message.replace(self.options.source, self.name)
+        return MienError(error.code, message, error.remedy, {})
+
+
+class _JobProgress:
+    def __init__(self, jobs: Jobs, job: Job, source: _Source) -> None:
+        self._jobs = jobs
+        self._job = job
+        self._source = source
+        self.kept: set[int] = set()
+
+    def __call__(self, stage: str, done: float, message: str = "") -> None:
+        self._jobs.progress(self._job, stage, done, message)
+
+    def check_cancelled(self) -> None:
+        if self._job.cancelled.is_set():
+            raise MienError(ErrorCode.CANCELLED, "The capture was cancelled.", "Start it again whenever you like.")
+
+    def keep(self, take: Take) -> None:
+        self._jobs.keep(self._job, self._source.named(take))
+        self.kept.add(take.meta.person)
