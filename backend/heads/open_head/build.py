@@ -17,6 +17,7 @@ from .expressions import JAW_FOLLOWERS, Units, collect_units
 from .identity import average_person, collect_directions, principal_components
 from .jaw import Jaw, fit_jaw, undo_jaw
 from .joints import JOINT_GROUPS, joint_regressor, neck_weights, skinning_weights
+from .lips import close_lips
 from .sources import Sources
 from .topology import ORIGIN, HeadTopology, build_topology
 from .uv import UvLayout, unwrap
@@ -64,11 +65,12 @@ def build_open_head(
         average = average_person(base.vertices, macro_targets) - ORIGIN
         average = 0.5 * (average + average[sources.mirror()] * np.array([-1.0, 1.0, 1.0]))
         topology = build_topology(sources, base, average)
+        materials = colours.polygon_materials(sources, base, topology)
+        topology = close_lips(topology, materials)
         cubes = [sources.vertex_group(name) for name in JOINT_GROUPS]
         directions = collect_directions(sources, topology, macro_targets, cubes)
         units = collect_units(sources.face_units(), topology)
         neck = neck_weights(topology, sources.rig_weights())
-        materials = colours.polygon_materials(sources, base, topology)
     basis = principal_components(directions, topology, components, PEOPLE, seed)
     joints = np.stack([average[cube].mean(axis=0) for cube in cubes]) * np.array([0.0, 1.0, 1.0])
     jaw = fit_jaw(

@@ -19,8 +19,11 @@ Row = dict[int, float]
 SNAP = 0.3
 """Vertices nearer to the plane than this part of an edge are moved onto it along the edge: no slivers."""
 
-_CAP_RINGS = (0.3, 0.65)
-"""Where the rings of the cap lie between the rim (0) and its centre (1)."""
+BEVEL = 0.002
+"""Metres between the last ring of the surface and the edge of the cap: keeps smooth shading from bleeding round."""
+
+_CAP_RINGS = (0.03, 0.3, 0.65)
+"""Where the rings of the cap lie between its edge (0) and its centre (1)."""
 
 
 @dataclass
@@ -127,6 +130,37 @@ def boundary_loop(polygons: Sequence[Sequence[int]], rim: set[int]) -> list[int]
     if len(loop) != len(following):
         raise ValueError(f"The rim of the cut is not one loop: {len(loop)} of {len(following)} edges.")
     return loop
+
+
+def extend(soup: PolygonSoup, loop: list[int], height: NDArray[np.float64], depth: float) -> list[int]:
+    """Continue the surface straight on beyond a loop on the plane, by a ring of quads down to ``-depth``.
+
+    Args:
+        soup: the mesh, whose vertices refer to the source mesh.
+        loop: vertices on the plane.
+        height: (N,) distance of the source vertices from the plane.
+        depth: distance of the new ring below the plane.
+
+    Returns:
+        The new ring.
+    """
+    on_loop = set(loop)
+    inner: dict[int, set[int]] = {v: set() for v in loop}
+    for polygon in soup.polygons:
+        for a, b in zip(polygon, polygon[1:] + polygon[:1], strict=True):
+            for rim, other in ((a, b), (b, a)):
+                if rim in on_loop and other not in on_loop:
+                    inner[rim].add(other)
+    ring = []
+    for vertex in loop:
+        ends = []
+        for other in sorted(inner[vertex]):
+            reach = depth / sum(weight * height[v] for v, weight in soup.rows[other].items())
+            ends.append(_mix([(soup.rows[vertex], 1.0 + reach), (soup.rows[other], -reach)]))
+        ring.append(len(soup.rows))
+        soup.rows.append(_mix([(end, 1.0 / len(ends)) for end in ends]))
+    _add_ring(soup, loop, ring)
+    return ring
 
 
 def cap(soup: PolygonSoup, loop: list[int]) -> None:

@@ -21,9 +21,9 @@ FLAT = {
     "sclera": (236, 232, 226), "iris": (84, 92, 98), "limbus": (44, 50, 56), "pupil": (10, 9, 9),
 }
 
-_BROW_LINE = np.array([[0.0125, 0.0375], [0.022, 0.0425], [0.034, 0.0455], [0.044, 0.043], [0.051, 0.037]])
+_BROW_LINE = np.array([[0.0146, 0.0402], [0.0238, 0.0419], [0.032, 0.0452], [0.040, 0.0434], [0.0469, 0.0402], [0.0515, 0.036]])
 """Left eyebrow on the template seen from the front (x,y) in metres, from the nose outwards."""
-_BROW_WIDTH = (0.0042, 0.0042, 0.0040, 0.0032, 0.0018)
+_BROW_WIDTH = (0.0036, 0.0036, 0.0036, 0.0034, 0.0030, 0.0022)
 
 
 def _sample(mask: NDArray[np.float64], uv: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -115,9 +115,9 @@ class HeadSampler:
         macro = Macro(
             race=random.dirichlet(np.ones(3)),
             gender=float(random.beta(0.7, 0.7)),
-            age=float(np.clip(random.normal(AVERAGE_AGE, 0.35), 1.3, 3.0)),
-            muscle=float(np.clip(random.normal(1.0, 0.35), 0.0, 2.0)),
-            weight=float(np.clip(random.normal(1.0, 0.35), 0.0, 2.0)),
+            age=float(np.clip(random.normal(AVERAGE_AGE, 0.35), 1.5, 3.0)),
+            muscle=float(np.clip(random.normal(1.0, 0.3), 0.0, 2.0)),
+            weight=float(np.clip(random.normal(1.0, 0.3), 0.0, 2.0)),
         )
         for sign, person in ((1.0, macro), (-1.0, AVERAGE)):
             for name, weight in macro_weights(person).items():

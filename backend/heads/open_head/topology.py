@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from .clipping import PolygonSoup, Row, boundary_loop, cap, clip
+from .clipping import BEVEL, PolygonSoup, Row, boundary_loop, cap, clip, extend
 from .eyes import EyeFit, eye_mesh, fit_eye, mirrored, polygon_materials
+from .lashes import LOWER, UPPER, card_grid, grow
 from .sources import BaseMesh, Sources, Target
 
 ORIGIN = np.array([0.0, 0.712, 0.045])
@@ -24,11 +25,8 @@ _HELPERS = {
     "helper-upper-teeth": "teeth",
     "helper-lower-teeth": "teeth",
     "helper-tongue": "tongue",
-    "helper-l-eyelashes-1": "lashes",
-    "helper-l-eyelashes-2": "lashes",
-    "helper-r-eyelashes-1": "lashes",
-    "helper-r-eyelashes-2": "lashes",
 }
+_LASH_CARDS = {"helper-l-eyelashes-1": LOWER, "helper-l-eyelashes-2": UPPER}
 
 
 @dataclass(frozen=True)
@@ -42,7 +40,7 @@ class HeadTopology:
         eyes: left and right eyeball.
         template: (V,3) metres, mirror-symmetric.
         polygons: (P,4), -1 in the last column for a triangle.
-        origin: (P,) base polygon a polygon came from, -1 for the cap of the neck and the eyeballs.
+        origin: (P,) base polygon a polygon came from, -1 for the neck's end, lashes and eyeballs.
         parts: (P,) "skin", "neck_cap", "teeth", "tongue", "lashes", "pupil", "iris" or "sclera".
         mirror: (V,) vertex permutation under x -> -x.
         eye_vertices: vertices of the left and of the right eyeball.
@@ -85,6 +83,7 @@ def build_topology(sources: Sources, base: BaseMesh, average: NDArray[np.float64
     """
     soup, parts = _head_skin(base, average)
     _append_helpers(soup, parts, base)
+    _append_lashes(soup, parts, base, average, sources)
     lower_teeth = _rows_from(soup, sources.vertex_group("helper-lower-teeth"))
     matrix = _as_matrix(soup.rows, len(average))
     plain = len(soup.rows)
@@ -113,13 +112,15 @@ def build_topology(sources: Sources, base: BaseMesh, average: NDArray[np.float64
 
 def _head_skin(base: BaseMesh, average: NDArray[np.float64]) -> tuple[PolygonSoup, list[str]]:
     """The body's surface above the cut, connected with the head, closed by a cap."""
-    height = average[:, 1] - CUT_POINT[1] + CUT_SLOPE * (average[:, 2] - CUT_POINT[2])
+    normal = np.array([0.0, 1.0, CUT_SLOPE]) / np.hypot(1.0, CUT_SLOPE)
+    height = (average - CUT_POINT) @ normal - BEVEL
     body = np.flatnonzero(base.quad_groups == "body")
     head = body[_connected(base.quads[body], height, int(np.argmax(average[:, 1] * (base_body_mask(base)))))]
     soup, rim = clip(base.quads[head], height)
     soup.origin = [int(head[p]) for p in soup.origin]
+    edge = extend(soup, boundary_loop(soup.polygons, rim), height, BEVEL)
     parts = ["skin"] * len(soup.polygons)
-    cap(soup, boundary_loop(soup.polygons, rim))
+    cap(soup, edge)
     parts += ["neck_cap"] * (len(soup.polygons) - len(parts))
     return soup, parts
 
@@ -151,6 +152,28 @@ def _append_helpers(soup: PolygonSoup, parts: list[str], base: BaseMesh) -> None
             soup.polygons.append([number[int(v)] for v in base.quads[p]])
             soup.origin.append(int(p))
             parts.append(part)
+
+
+def _append_lashes(
+    soup: PolygonSoup, parts: list[str], base: BaseMesh, average: NDArray[np.float64], sources: Sources
+) -> None:
+    """Hairs on the left lids, then their mirror images."""
+    eye = average[sources.vertex_group("helper-l-eye")].mean(axis=0)
+    mirror = sources.mirror()
+    rows: list[Row] = []
+    polygons: list[list[int]] = []
+    for name, style in _LASH_CARDS.items():
+        hairs, faces = grow(card_grid(base.quads[base.quad_groups == name], average, eye), style)
+        polygons += [[v + len(rows) for v in face] for face in faces]
+        rows += hairs
+    other_rows = [{int(mirror[v]): w for v, w in row.items()} for row in rows]
+    other_polygons = [[v + len(rows) for v in (face[0], *face[:0:-1])] for face in polygons]
+    first = len(soup.rows)
+    soup.rows += rows + other_rows
+    for face in polygons + other_polygons:
+        soup.polygons.append([v + first for v in face])
+        soup.origin.append(-1)
+        parts.append("lashes")
 
 
 def _rows_from(soup: PolygonSoup, base_vertices: NDArray[np.int64]) -> NDArray[np.int64]:
