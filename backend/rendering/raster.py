@@ -48,13 +48,18 @@ class Fragments:
         return self.pix_to_face >= 0
 
 
-class _Edges(NamedTuple):
-    """Three edges of each triangle as lines: origin (T, 3), direction (T, 3), pointing so that inside is positive."""
+class _Triangles(NamedTuple):
+    """What the inner loops need of each triangle.
 
-    x: Tensor
-    y: Tensor
-    dx: Tensor
-    dy: Tensor
+    The edge opposite each corner is a line: origin (x, y) and direction (dx, dy), turned so that inside is positive.
+    """
+
+    first: Tensor
+    """(T,) first pixel row."""
+    rows: Tensor
+    """(T,) number of pixel rows; 0 for triangles that cannot be drawn."""
+    table: Tensor
+    """(15, T): x, dy, y, dx of the three edges, z of the three corners."""
 
 
 def rasterize(vertices: Tensor, faces: Tensor, size: tuple[int, int]) -> Fragments:
@@ -73,16 +78,13 @@ def rasterize(vertices: Tensor, faces: Tensor, size: tuple[int, int]) -> Fragmen
     faces = faces.long()
     with torch.no_grad():
         pix_to_face = visible_faces(vertices, faces, size)
-    bary = vertices.new_zeros(*pix_to_face.shape, 3)
-    zbuf = vertices.new_zeros(pix_to_face.shape)
-    seen = pix_to_face >= 0
-    image, row, column = seen.nonzero(as_tuple=True)
-    if len(image):
-        corners = vertices[image[:, None], faces[pix_to_face[seen]]]
-        centres = torch.stack((_centres(size[1], vertices)[column], _centres(size[0], vertices)[row]), -1)
-        weights = _barycentric(corners[..., :2], centres)
-        bary[seen] = weights
-        zbuf[seen] = (weights * corners[..., 2]).sum(-1)
+        seen = _seen(pix_to_face)
+        points = _seen_centres(seen, size, vertices)
+    corners = _at_corners(vertices, faces, pix_to_face, seen)
+    weights = _barycentric(corners, points)
+    shape, pixels = pix_to_face.shape, pix_to_face.numel()
+    bary = vertices.new_zeros(pixels, 3).index_copy(0, seen, weights.t()).view(*shape, 3)
+    zbuf = vertices.new_zeros(pixels).index_copy(0, seen, (weights * corners[..., 2]).sum(0)).view(shape)
     return Fragments(pix_to_face, bary, zbuf)
 
 
@@ -97,45 +99,55 @@ def interpolate(fragments: Fragments, faces: Tensor, attributes: Tensor) -> Tens
     Returns:
         (B, H, W, C), 0 where empty, with gradient to the attributes and through the barycentric weights.
     """
-    seen = fragments.mask
-    corners = faces.long()[fragments.pix_to_face[seen]]
-    if attributes.dim() == 2:
-        values = attributes[corners]
-    else:
-        values = attributes[seen.nonzero(as_tuple=True)[0][:, None], corners]
-    picked = (values * fragments.bary[seen][..., None]).sum(1)
-    image = picked.new_zeros(*seen.shape, attributes.shape[-1])
-    image[seen] = picked
-    return image
+    seen = _seen(fragments.pix_to_face)
+    corners = _at_corners(attributes, faces.long(), fragments.pix_to_face, seen)
+    weights = fragments.bary.view(-1, 3).index_select(0, seen).t()
+    values = (corners * weights[..., None]).sum(0)
+    image = values.new_zeros(fragments.pix_to_face.numel(), values.shape[1]).index_copy(0, seen, values)
+    return image.view(*fragments.pix_to_face.shape, -1)
+
+
+def _seen(pix_to_face: Tensor) -> Tensor:
+    """(N,) flat indices of the pixels that see a face."""
+    return (pix_to_face.flatten() >= 0).nonzero()[:, 0]
+
+
+def _seen_centres(seen: Tensor, size: tuple[int, int], like: Tensor) -> tuple[Tensor, Tensor]:
+    """x and y (N,) of the pixels' centres."""
+    xs, ys = _centres(size[1], like), _centres(size[0], like)
+    column = seen % size[1]
+    row = torch.div(seen - column, size[1], rounding_mode="floor") % size[0]
+    return xs.index_select(0, column), ys.index_select(0, row)
+
+
+def _at_corners(values: Tensor, faces: Tensor, pix_to_face: Tensor, seen: Tensor) -> Tensor:
+    """Values (B, V, C) or (V, C) at the three corners of the seen faces: (3, N, C)."""
+    index = faces.t().index_select(1, pix_to_face.flatten().index_select(0, seen))
+    if values.dim() == 3 and len(values) > 1:
+        image = torch.div(seen, pix_to_face[0].numel(), rounding_mode="floor")
+        index = index + image * values.shape[1]
+    return values.reshape(-1, values.shape[-1]).index_select(0, index.flatten()).unflatten(0, (3, -1))
 
 
 def visible_faces(vertices: Tensor, faces: Tensor, size: tuple[int, int]) -> Tensor:
     """The nearest face of each pixel, (B, H, W) int64, -1 where empty; arguments as for `rasterize`."""
     batch, (height, width), count = len(vertices), size, len(faces)
     keys = torch.full((batch * height * width,), _EMPTY, dtype=torch.int64, device=vertices.device)
-    triangles = vertices.detach()[:, faces].flatten(0, 1)
-    order = torch.arange(batch * count, device=vertices.device)
-    first, rows = _row_span(triangles, height)
-    kept = (rows > 0).nonzero()[:, 0]
-    triangles, order, first, rows = triangles[kept], order[kept], first[kept], rows[kept]
-    edges, depth = _edges(triangles, faces[order % count]), triangles[..., 2]
-    image_start = torch.div(order, count, rounding_mode="floor") * height
-    face = order % count
+    corners = vertices.detach().index_select(1, faces.flatten()).view(batch * count, 9).t().contiguous()
+    triangles = _triangles(corners, faces.repeat(batch, 1).t().contiguous(), height)
+    face = torch.arange(count, device=vertices.device).repeat(batch)
+    image_row = torch.arange(batch, device=vertices.device).repeat_interleave(count) * height + triangles.first
     xs, ys = _centres(width, vertices), _centres(height, vertices)
-    for owner, local in _ragged(rows):
-        row = first[owner] + local
-        left, columns, line = _column_span(edges, owner, ys[row], width)
-        start = (image_start[owner] + row) * width
-        for of_row, offset in _ragged(columns):
-            column = left[of_row] + offset
-            triangle = owner[of_row]
-            across = xs[column][:, None] - edges.x[triangle]
-            inside = across * edges.dy[triangle] - line[of_row]
-            hit = (inside >= 0).all(1).nonzero()[:, 0]
-            inside, triangle = inside[hit], triangle[hit]
-            z = (inside * depth[triangle]).sum(1) / inside.sum(1)
-            pixel = start[of_row[hit]] + column[hit]
-            keys.scatter_reduce_(0, pixel, _packed(z, face[triangle]), "amin")
+    for owner, local in _ragged(triangles.rows):
+        y = ys.index_select(0, triangles.first.index_select(0, owner) + local)
+        left, columns, table = _columns(triangles.table.index_select(1, owner), y, width)
+        start = (image_row.index_select(0, owner) + local) * width + left
+        owner_face = face.index_select(0, owner)
+        for row, offset in _ragged(columns):
+            x = xs.index_select(0, left.index_select(0, row) + offset)
+            inside, z = _depth(table.index_select(1, row), x)
+            key = torch.where(inside, _packed(z, owner_face.index_select(0, row)), _EMPTY)
+            keys.scatter_reduce_(0, start.index_select(0, row) + offset, key, "amin")
     return torch.where(keys == _EMPTY, -1, keys & 0xFFFFFFFF).view(batch, height, width)
 
 
@@ -144,23 +156,42 @@ def _centres(count: int, like: Tensor) -> Tensor:
     return (2 * torch.arange(count, dtype=like.dtype, device=like.device) + 1) / count - 1
 
 
-def _barycentric(corners: Tensor, points: Tensor) -> Tensor:
-    """Weights (N, 3) of points (N, 2) in triangles (N, 3, 2)."""
-    to_corner = corners - points[:, None]
-    after, last = to_corner.roll(-1, 1), to_corner.roll(-2, 1)
-    doubled = after[..., 0] * last[..., 1] - after[..., 1] * last[..., 0]
-    return doubled / doubled.sum(1, keepdim=True)
+def _barycentric(corners: Tensor, points: tuple[Tensor, Tensor]) -> Tensor:
+    """Weights (3, N) of points in triangles (3, N, >=2)."""
+    x, y = corners[..., 0] - points[0], corners[..., 1] - points[1]
+    doubled = x.roll(-1, 0) * y.roll(-2, 0) - y.roll(-1, 0) * x.roll(-2, 0)
+    return doubled / doubled.sum(0)
 
 
-def _row_span(triangles: Tensor, height: int) -> tuple[Tensor, Tensor]:
-    """First pixel row and number of rows of each triangle (T, 3, 3); none for those that cannot be drawn."""
-    a, b, c = triangles[..., :2].unbind(1)
-    area = (b[:, 0] - a[:, 0]) * (c[:, 1] - a[:, 1]) - (b[:, 1] - a[:, 1]) * (c[:, 0] - a[:, 0])
-    drawable = triangles.isfinite().all(2).all(1) & (area.abs() > _MIN_AREA)
-    low, high = triangles[..., 1].aminmax(dim=1)
+def _triangles(corners: Tensor, faces: Tensor, height: int) -> _Triangles:
+    """Prepare triangles from their corners (9, T) as x, y, z of each, and their vertices (3, T)."""
+    x, y, z = corners[0::3], corners[1::3], corners[2::3]
+    area = (x[1] - x[0]) * (y[2] - y[0]) - (y[1] - y[0]) * (x[2] - x[0])
+    left, right = _extremes(x)
+    low, high = _extremes(y)
     first, rows = _pixels_between(low, high, height)
-    beside = (triangles[..., 0] < -1).all(1) | (triangles[..., 0] > 1).all(1)
-    return first, torch.where(drawable & ~beside, rows, 0)
+    finite = (area + z[0] + z[1] + z[2]).isfinite()
+    drawable = finite & (area.abs() > _MIN_AREA) & (left <= 1) & (right >= -1)
+    sign = area.sign()
+    edges = [_edge(x, y, faces, sign, corner) for corner in range(3)]
+    table = torch.stack([part for parts in zip(*edges, strict=True) for part in parts] + list(z))
+    return _Triangles(first, torch.where(drawable, rows, 0), table)
+
+
+def _extremes(values: Tensor) -> tuple[Tensor, Tensor]:
+    """Smallest and largest of three (3, T)."""
+    a, b, c = values
+    return torch.minimum(torch.minimum(a, b), c), torch.maximum(torch.maximum(a, b), c)
+
+
+def _edge(x: Tensor, y: Tensor, faces: Tensor, sign: Tensor, corner: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """x, dy, y, dx of the edge opposite a corner, begun at its lower-numbered vertex whichever triangle it is in."""
+    i, j = (corner + 1) % 3, (corner + 2) % 3
+    swap = faces[i] > faces[j]
+    x0, y0 = torch.where(swap, x[j], x[i]), torch.where(swap, y[j], y[i])
+    x1, y1 = torch.where(swap, x[i], x[j]), torch.where(swap, y[i], y[j])
+    turn = torch.where(swap, sign, -sign)
+    return x0, (y1 - y0) * turn, y0, (x1 - x0) * turn
 
 
 def _pixels_between(low: Tensor, high: Tensor, count: int) -> tuple[Tensor, Tensor]:
@@ -170,32 +201,30 @@ def _pixels_between(low: Tensor, high: Tensor, count: int) -> tuple[Tensor, Tens
     return first, (last - first + 1).clamp(min=0)
 
 
-def _edges(triangles: Tensor, faces: Tensor) -> _Edges:
-    """The edge opposite each corner, begun at its lower-numbered vertex whichever triangle it belongs to."""
-    points = triangles[..., :2]
-    begin, end = points.roll(-1, 1), points.roll(-2, 1)
-    swap = (faces.roll(-1, 1) > faces.roll(-2, 1))[..., None]
-    origin = torch.where(swap, end, begin)
-    direction = torch.where(swap, begin, end) - origin
-    a, b, c = points.unbind(1)
-    area = (b[:, 0] - a[:, 0]) * (c[:, 1] - a[:, 1]) - (b[:, 1] - a[:, 1]) * (c[:, 0] - a[:, 0])
-    sign = torch.where(swap[..., 0], 1.0, -1.0) * area.sign()[:, None]
-    direction = direction * sign[..., None]
-    return _Edges(origin[..., 0], origin[..., 1], direction[..., 0], direction[..., 1])
+def _columns(triangles: Tensor, y: Tensor, width: int) -> tuple[Tensor, Tensor, Tensor]:
+    """The pixels of rows (R,) of triangles (15, R) that may be inside.
 
-
-def _column_span(edges: _Edges, owner: Tensor, y: Tensor, width: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Columns of a row of a triangle that may be inside it, and the row's part of the edge functions (R, 3)."""
-    line = (y[:, None] - edges.y[owner]) * edges.dx[owner]
-    slope, origin = edges.dy[owner], edges.x[owner]
+    Returns:
+        First column and number of columns of each row, and what is left to evaluate in it (12, R): x, dy and the row's
+        constant of the three edge functions, z of the three corners.
+    """
+    x, slope = triangles[0:3], triangles[3:6]
+    line = (y - triangles[6:9]) * triangles[9:12]
     offset = line / slope
+    bound = x + offset
     slack = offset.abs() * _SLACK_RELATIVE
-    bound = origin + offset
-    far = torch.full_like(bound, torch.inf)
-    left = torch.where((slope > 0) & bound.isfinite(), bound - slack, -far).amax(1)
-    right = torch.where((slope < 0) & bound.isfinite(), bound + slack, far).amin(1)
-    first, columns = _pixels_between(left, right, width)
-    return first, columns, line
+    sloped = bound.isfinite()
+    left = torch.where(sloped & (slope > 0), bound - slack, -torch.inf)
+    right = torch.where(sloped & (slope < 0), bound + slack, torch.inf)
+    first, columns = _pixels_between(_extremes(left)[1], _extremes(right)[0], width)
+    return first, columns, torch.cat((x, slope, line, triangles[12:15]))
+
+
+def _depth(table: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+    """Whether points (N,) of rows (12, N) are inside their triangles, and their z."""
+    weights = (x - table[0:3]) * table[3:6] - table[6:9]
+    inside = _extremes(weights)[0] >= 0
+    return inside, (weights * table[9:12]).sum(0) / weights.sum(0)
 
 
 def _packed(z: Tensor, face: Tensor) -> Tensor:
