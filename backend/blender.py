@@ -13,16 +13,19 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from backend.media.images import Photo
 from backend.outputs import publish, working_folder, write_png
 from backend.progress import Progress
 from backend.setup.bpy_environments import FOR_SAVING, choose_release, ensure_bpy
 from backend.setup.pip_runner import clean_environment
 from blender_addon.contract.errors import ErrorCode, MienError
 from blender_addon.contract.files import file_error
-from blender_addon.contract.head import HeadDescription
 from blender_addon.contract.places import environments_dir, logs_dir
+
+if TYPE_CHECKING:
+    from backend.media.images import Photo
+    from blender_addon.contract.head import HeadDescription
 
 OLDEST = (4, 2)
 ROOT = Path(__file__).resolve().parents[1]

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from backend.blender import find_blender
 from backend.setup.interpreters import find_interpreter
+from backend.setup.pip_runner import modules_to_load
 from backend.setup.runtime import ENVIRONMENT, lock_files
 from backend.setup.stamp import is_ready
 from blender_addon.contract.errors import ErrorCode, MienError
@@ -56,7 +56,7 @@ def check() -> None:
 def _guarded(part: str, look: Callable[[], tuple[bool, str]]) -> Finding:
     try:
         return Finding(part, *look())
-    except MienError as error:
+    except (MienError, ImportError) as error:
         return Finding(part, False, str(error))
 
 
@@ -73,21 +73,15 @@ def _environment() -> tuple[bool, str]:
 
 
 def _packages() -> tuple[bool, str]:
-    from backend.setup.runtime import IMPORTS
-
-    for name in IMPORTS:
-        try:
-            importlib.import_module(name)
-        except ImportError as error:
-            return False, f"{name} does not import: {error}"
-    return True, f"{len(IMPORTS)} import"
+    modules = [module for lock in lock_files(ROOT) for module in modules_to_load(lock)]
+    for module in modules:
+        importlib.import_module(module)
+    return True, f"{', '.join(modules)} load"
 
 
 def _device() -> tuple[bool, str]:
-    try:
-        from backend.device import choose_device, device_label
-    except ImportError as error:
-        return False, str(error)
+    from backend.device import choose_device, device_label
+
     return True, device_label(choose_device("auto"))
 
 
@@ -106,6 +100,8 @@ def _record() -> tuple[bool, str]:
 
 
 def _blender() -> tuple[bool, str]:
+    from backend.blender import find_blender
+
     if program := find_blender():
         return True, f"{'.'.join(map(str, program.version))}, {program.path}"
     if interpreter := find_interpreter((3, 11)):

@@ -83,4 +83,4 @@ def ensure_bpy(
         MienError: See `ensure_environment`; SETUP_FAILED names the system libraries to install where some are missing.
     """
     locks = [root / "locks" / name for name in (f"{release.name}.txt", *extra_locks)]
-    return ensure_environment(parent / release.name, locks, interpreter, progress, ("bpy",))
+    return ensure_environment(parent / release.name, locks, interpreter, progress)

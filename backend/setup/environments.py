@@ -16,7 +16,7 @@ from blender_addon.contract.errors import ErrorCode, MienError
 from . import system_libraries
 from .folder_lock import exclusive
 from .interpreters import Interpreter, probe
-from .pip_runner import PipFailure, clean_environment, pip_install
+from .pip_runner import PipFailure, clean_environment, modules_to_load, pip_install
 from .stamp import STAMP, UNFINISHED, environment_python, is_ready, write_stamp
 
 if TYPE_CHECKING:
@@ -30,19 +30,17 @@ def ensure_environment(
     locks: Sequence[Path],
     interpreter: Interpreter,
     progress: Progress,
-    imports: Sequence[str] = (),
 ) -> str:
     """Make an environment, or bring it up to date, unless it is whole already.
 
     An environment that was cut off while it was made is made anew; one that somebody else made is kept and gets the
-    locked packages. A stamp with the locks' hashes is written last.
+    locked packages. The modules that the locks name must load; then a stamp with the locks' hashes is written, last.
 
     Args:
         folder: The environment.
         locks: Requirement files to install, all at once.
         interpreter: Python to make it with. An existing environment of another Python version is made anew.
         progress: Told of each step; the stage is the folder's name.
-        imports: Modules that must import before the environment counts as whole.
 
     Returns:
         Path of the environment's interpreter.
@@ -61,7 +59,7 @@ def ensure_environment(
         folder.parent.mkdir(parents=True, exist_ok=True)
         with exclusive(folder.with_name(f"{folder.name}.environment-lock"), waiting):
             if not is_ready(folder, locks):
-                _make(folder, stage, locks, interpreter, progress, imports)
+                _make(folder, stage, locks, interpreter, progress)
     except OSError as error:
         raise _folder_error(folder, error) from error
     return environment_python(folder)
@@ -73,7 +71,6 @@ def _make(
     locks: Sequence[Path],
     interpreter: Interpreter,
     progress: Progress,
-    imports: Sequence[str],
 ) -> None:
     keep = _can_be_kept(folder, interpreter)
     if not keep:
@@ -88,9 +85,8 @@ def _make(
             _make_bare(folder, interpreter)
         python = environment_python(folder)
         pip_install(python, locks, stage, progress)
-        if imports:
-            progress(stage, 1.0, "checking that everything loads")
-            check_imports(python, imports)
+        progress(stage, 1.0, "checking that everything loads")
+        check_imports(python, [module for lock in locks for module in modules_to_load(lock)])
         write_stamp(folder, locks)
     except PipFailure as failure:
         if not keep:
@@ -144,13 +140,13 @@ def _make_bare(folder: Path, interpreter: Interpreter) -> None:
         raise MienError(ErrorCode.SETUP_FAILED, message, "Run the command again with another Python, 3.11 or newer.")
 
 
-def check_imports(python: str, imports: Sequence[str]) -> None:
+def check_imports(python: str, modules: Sequence[str]) -> None:
     """Import modules in an environment.
 
     Raises:
         MienError: SETUP_FAILED when one does not import, with the package to install where a library is missing.
     """
-    code = "import " + ", ".join(imports)
+    code = "\n".join(f"import {module}" for module in modules)
     try:
         done = subprocess.run(
             [python, "-c", code],

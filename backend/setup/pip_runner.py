@@ -25,7 +25,8 @@ _LEADING_ASTRAY = frozenset(
     {"PIP_USER", "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_REQUIRE_VIRTUALENV", "PYTHONHOME", "PYTHONPATH"}
 )
 
-_FILE_NAME = re.compile(r"([^/\\\s]+?)-(\d[^-\s]*)(?:-[^\s]*)?\.whl\S*(?: \(([^)]+)\))?")
+_FILE_NAME = re.compile(r"([^/\\\s]+?)-(\d[^-\s]*)(?:-[^\s]*)?\.whl\S*(?: \(([\d.]+ [kMG]?B)\))?")
+_LOADS = "# loads:"
 _NO_MATCH = re.compile(r"No matching distribution found for (\S+)")
 
 _NO_SPACE = ("No space left on device", "Disk quota exceeded", "Errno 28", "not enough space on the disk")
@@ -124,6 +125,12 @@ def pinned_packages(lock: Path) -> list[str]:
     """The requirement lines of a lock, without comments."""
     lines = (line.split("#")[0].strip() for line in lock.read_text(encoding="utf-8").splitlines())
     return [line for line in lines if line]
+
+
+def modules_to_load(lock: Path) -> list[str]:
+    """The modules that must import once a lock is installed: those on its lines that start with `# loads:`."""
+    lines = lock.read_text(encoding="utf-8").splitlines()
+    return [module for line in lines if line.startswith(_LOADS) for module in line.removeprefix(_LOADS).split()]
 
 
 def _describe(line: str) -> str:

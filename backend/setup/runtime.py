@@ -13,7 +13,6 @@ ENVIRONMENT = ".venv"
 """Name of its folder beside the sources."""
 
 _LOCKS = ("runtime.txt",)
-IMPORTS = ("numpy", "scipy", "torch", "cv2", "PIL", "pillow_heif", "zmq", "msgpack", "mediapipe.tasks.python.vision")
 
 
 def lock_files(root: Path, extra: tuple[str, ...] = ()) -> list[Path]:
@@ -39,4 +38,4 @@ def ensure_runtime(root: Path, progress: Progress, extra_locks: tuple[str, ...] 
     from .interpreters import this_interpreter
 
     locks = lock_files(root, extra_locks)
-    return ensure_environment(root / ENVIRONMENT, locks, this_interpreter(), progress, IMPORTS)
+    return ensure_environment(root / ENVIRONMENT, locks, this_interpreter(), progress)
