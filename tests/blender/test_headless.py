@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""headless.py as other programs run it: a process, arguments, one line of JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from blender_addon.contract.errors import EXIT_CODES, ErrorCode
+
+
+def _run(repository: Path, *arguments: str | Path) -> tuple[int, dict[str, Any]]:
+    command = [sys.executable, str(repository / "blender_addon" / "headless.py"), "--", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
+    assert len(lines) == 1, done.stdout + done.stderr
+    return done.returncode, json.loads(lines[0])
+
+
+def test_a_blend_is_built_and_opens_with_everything(
+    mien: Any, repository: Path, reference: Path, evaluated: Any, tmp_path: Path
+) -> None:
+    import bpy
+
+    photo = tmp_path / "photo.png"
+    image = bpy.data.images.new("photo", 640, 480)
+    image.filepath_raw, image.file_format = str(photo), "PNG"
+    image.save()
+    out = tmp_path / "head.blend"
+    out.write_bytes(b"what was there before")
+    case = ("--head", reference / "open.head.npz", "--take", reference / "open.take.npz")
+    status, report = _run(repository, *case, "--photo", photo, "--out", out)
+    assert (status, report["ok"], report["warnings"]) == (0, True, [])
+    print(f"{report['seconds']} s in Blender {report['blender']}")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["head.blend", "photo.png"]
+    photo.unlink()
+    bpy.ops.wm.open_mainfile(filepath=str(out))
+    made = report["heads"][0]
+    expected = mien("axes").to_blender(np.load(reference / "open.vertices.npy")[0].astype(np.float64))
+    np.testing.assert_allclose(evaluated(bpy.data.objects[made["mesh"]]), expected, atol=1e-5)
+    camera = bpy.context.scene.camera
+    assert camera.name == made["camera"]
+    packed = camera.data.background_images[0].image
+    assert packed.packed_file and tuple(packed.size) == (640, 480)
+    assert bpy.data.actions[made["action"]]
+    assert bpy.data.objects[made["rig"]].type == "ARMATURE"
+
+
+def test_two_takes_become_two_heads(repository: Path, reference: Path, tmp_path: Path) -> None:
+    takes = ("--take", reference / "open.take.npz", "--take", reference / "open_wide.take.npz")
+    out = tmp_path / "both.blend"
+    _, report = _run(repository, "--head", reference / "open.head.npz", *takes, "--out", out, "--name", "Anna")
+    assert [item["mesh"] for item in report["heads"]] == ["Anna", "Anna 2"]
+    assert out.is_file()
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="the superuser may write everywhere")
+def test_a_read_only_folder_is_refused(repository: Path, reference: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "locked"
+    folder.mkdir(mode=0o500)
+    case = ("--head", reference / "egg.head.npz", "--take", reference / "egg.take.npz")
+    status, report = _run(repository, *case, "--out", folder / "head.blend")
+    assert status == EXIT_CODES[ErrorCode.NOT_PERMITTED]
+    assert "head.blend" in report["error"]["message"]
+
+
+def test_places_that_cannot_hold_the_file_are_refused(repository: Path, reference: Path, tmp_path: Path) -> None:
+    case = ("--head", reference / "egg.head.npz", "--take", reference / "egg.take.npz")
+    status, report = _run(repository, *case, "--out", tmp_path / "none" / "head.blend")
+    assert status == EXIT_CODES[ErrorCode.MISSING_FILE]
+    assert "none/head.blend" in report["error"]["message"]
+    status, report = _run(repository, *case, "--out", tmp_path)
+    assert status == EXIT_CODES[ErrorCode.NOT_PERMITTED]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_wrong_use_and_wrong_files_are_explained(repository: Path, reference: Path, tmp_path: Path) -> None:
+    status, report = _run(repository, "--head", "x.npz")
+    assert (status, report["error"]["code"]) == (2, "usage")
+    out = tmp_path / "head.blend"
+    wrong = ("--head", reference / "egg.head.npz", "--take", reference / "open.take.npz", "--out", out)
+    status, report = _run(repository, *wrong)
+    assert (status, report["error"]["code"]) == (EXIT_CODES[ErrorCode.WRONG_HEAD], "wrong_head")
+    assert report["error"]["remedy"]
+    status, report = _run(repository, "--head", tmp_path / "no.npz", "--take", "y.npz", "--out", out)
+    assert report["error"]["code"] == "missing_file"
+    assert not out.exists()
