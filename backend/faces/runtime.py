@@ -1,13 +1,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The two MediaPipe models behind plain arrays: a face detector and a landmarker, quiet and on one CPU thread each."""
+"""The two MediaPipe models behind plain arrays: a face detector and a landmarker, quiet and on one CPU thread each.
+
+MediaPipe reports usage figures (versions, frame sizes and counts, run times; no picture content) to its maker when a
+graph is closed. Nothing leaves the machine here: a graph is never closed but lent again to the next caller, and its
+reporter is given no certificates, so that it could not open a connection.
+"""
 
 from __future__ import annotations
 
+import atexit
+import hashlib
 import io
 import os
 import re
 import sys
 import tempfile
+import threading
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +32,9 @@ from blender_addon.contract.errors import ErrorCode, MienError
 
 DETECTOR_MEMBER = "face_detector.tflite"
 """Member of the task bundle (a zip) that holds the short-range detector; its input is 128x128."""
+
+NO_CERTIFICATES = b"/nonexistent/no-certificates.pem"
+"""Where MediaPipe's usage reporter is told to look for certificate authorities; a path that exists nowhere."""
 
 _NOISE = re.compile(rb"^(?:WARNING: Logging before InitGoogle|INFO: |[IW]\d{4} \d)")
 
@@ -56,31 +67,52 @@ class Mesh:
     blendshapes: np.ndarray
 
 
-class FaceModels:
-    """A detector and a landmarker loaded from one task bundle. One call at a time per object."""
+@dataclass(frozen=True)
+class ModelKey:
+    """What makes two loaded models interchangeable.
 
-    def __init__(self, model_path: Path, detector_threshold: float, presence_threshold: float) -> None:
-        bundle = _read_bundle(model_path)
+    Attributes:
+        sha256: Hash of the task bundle.
+        detector_threshold: Lowest detector score that counts as a hit.
+        presence_threshold: Lowest face presence score of the landmark network.
+    """
+
+    sha256: str
+    detector_threshold: float
+    presence_threshold: float
+
+
+class FaceModels:
+    """A detector and a landmarker loaded from one task bundle. One call at a time per object; see `borrow`.
+
+    Args:
+        bundle: Content of the task bundle.
+        key: Which bundle it is and how it is set up.
+    """
+
+    def __init__(self, bundle: bytes, key: ModelKey) -> None:
+        self.key = key
         with quiet_native_log():
             self._detector = vision.FaceDetector.create_from_options(
                 vision.FaceDetectorOptions(
-                    base_options=_base_options(_detector_model(bundle, model_path)),
-                    min_detection_confidence=detector_threshold,
+                    base_options=_offline_options(_detector_model(bundle)),
+                    min_detection_confidence=key.detector_threshold,
                 )
             )
             self._landmarker = vision.FaceLandmarker.create_from_options(
                 vision.FaceLandmarkerOptions(
-                    base_options=_base_options(bundle),
+                    base_options=_offline_options(bundle),
                     num_faces=2,
-                    min_face_detection_confidence=detector_threshold,
-                    min_face_presence_confidence=presence_threshold,
+                    min_face_detection_confidence=key.detector_threshold,
+                    min_face_presence_confidence=key.presence_threshold,
                     output_face_blendshapes=True,
                 )
             )
-            # The first run of each graph still logs; both see an empty picture here.
-            empty = np.zeros((128, 128, 3), dtype=np.uint8)
-            self.detect(empty)
-            self.meshes(empty)
+            # The first runs of a graph still log, some depending on how the memory happens to be aligned.
+            for side in (128, 129, 160, 97):
+                empty = np.zeros((side, side, 3), dtype=np.uint8)
+                self.detect(empty)
+                self.meshes(empty)
 
     def detect(self, pixels: np.ndarray) -> list[Detection]:
         """Faces in an (H,W,3) uint8 picture. Faces under about 15 % of the longer side are missed."""
@@ -104,10 +136,70 @@ class FaceModels:
             meshes.append(Mesh(landmarks, np.array([score.score for score in scores], dtype=np.float32)))
         return meshes
 
-    def close(self) -> None:
-        """Free the native objects. Calling it twice is allowed."""
-        self._detector.close()
-        self._landmarker.close()
+    def abandon(self) -> None:
+        """Forget the native objects without closing them; only for the end of the process, which frees them."""
+        # MediaPipe's own destructors fail noisily once the interpreter has ended its threads.
+        self._detector._handle = None
+        self._landmarker._handle = None
+
+
+_swapping = threading.Lock()
+_lock = threading.Lock()
+_loaded: list[FaceModels] = []
+_idle: dict[ModelKey, list[FaceModels]] = {}
+
+
+def borrow(model_path: Path, detector_threshold: float, presence_threshold: float, count: int) -> list[FaceModels]:
+    """Loaded models, taken from those that were given back or loaded anew (about 100 ms each).
+
+    Args:
+        model_path: The verified `face_landmarker.task`.
+        detector_threshold: See `ModelKey`.
+        presence_threshold: See `ModelKey`.
+        count: How many.
+
+    Raises:
+        MienError: MISSING_FILE, NOT_PERMITTED, or WRONG_HASH when the file is damaged.
+    """
+    bundle = _read_bundle(model_path)
+    key = ModelKey(hashlib.sha256(bundle).hexdigest(), detector_threshold, presence_threshold)
+    with _lock:
+        shelf = _idle.setdefault(key, [])
+        models = [shelf.pop() for _ in range(min(count, len(shelf)))]
+    try:
+        while len(models) < count:
+            models.append(FaceModels(bundle, key))
+            _loaded.append(models[-1])
+    except (RuntimeError, ValueError, zipfile.BadZipFile, KeyError) as error:
+        give_back(models)
+        raise MienError(
+            ErrorCode.WRONG_HASH,
+            f"The face landmark model {model_path} is damaged or another file: {error}.",
+            "Delete the file and run the command again to fetch it anew.",
+        ) from error
+    return models
+
+
+def give_back(models: list[FaceModels]) -> None:
+    """Return borrowed models for the next `borrow`."""
+    with _lock:
+        for model in models:
+            _idle[model.key].append(model)
+
+
+@atexit.register
+def _abandon_all() -> None:
+    for model in _loaded:
+        model.abandon()
+
+
+class _OfflineOptions(BaseOptions):
+    """Options whose usage reporter finds no certificate authorities (see the module's docstring)."""
+
+    def to_ctypes(self) -> Any:
+        options = super().to_ctypes()
+        options.ca_bundle_path = NO_CERTIFICATES
+        return options
 
 
 @contextmanager
@@ -116,13 +208,12 @@ def quiet_native_log() -> Iterator[None]:
 
     The library writes to file descriptor 2 directly and offers no switch, so the descriptor is swapped meanwhile.
     """
-    sys.stderr.flush()
-    try:
-        saved = os.dup(2)
-    except OSError:  # no standard error at all, for example under pythonw
+    if sys.stderr is None:  # no standard error at all, for example under pythonw
         yield
         return
-    with tempfile.TemporaryFile() as caught:
+    with _swapping, tempfile.TemporaryFile() as caught:
+        sys.stderr.flush()
+        saved = os.dup(2)
         os.dup2(caught.fileno(), 2)
         try:
             yield
@@ -146,22 +237,21 @@ def _read_bundle(model_path: Path) -> bytes:
             f"The face landmark model {model_path} is missing.",
             "Run the command again with a network connection, or put the file there by hand.",
         ) from error
-
-
-def _detector_model(bundle: bytes, model_path: Path) -> bytes:
-    try:
-        with zipfile.ZipFile(io.BytesIO(bundle)) as members:
-            return members.read(DETECTOR_MEMBER)
-    except (zipfile.BadZipFile, KeyError) as error:
+    except OSError as error:
         raise MienError(
-            ErrorCode.WRONG_HASH,
-            f"The face landmark model {model_path} is damaged or another file: it holds no {DETECTOR_MEMBER}.",
-            "Delete the file and run the command again to fetch it anew.",
+            ErrorCode.NOT_PERMITTED,
+            f"The face landmark model {model_path} cannot be read: {error.strerror or error}.",
+            "Allow reading the file, or delete it and run the command again to fetch it anew.",
         ) from error
 
 
-def _base_options(model: bytes) -> BaseOptions:
-    return BaseOptions(model_asset_buffer=model, delegate=BaseOptions.Delegate.CPU)
+def _detector_model(bundle: bytes) -> bytes:
+    with zipfile.ZipFile(io.BytesIO(bundle)) as members:
+        return members.read(DETECTOR_MEMBER)
+
+
+def _offline_options(model: bytes) -> BaseOptions:
+    return _OfflineOptions(model_asset_buffer=model, delegate=BaseOptions.Delegate.CPU)
 
 
 def _image(pixels: np.ndarray) -> Any:

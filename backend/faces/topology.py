@@ -4,8 +4,8 @@
 Left and right are the person's own: the person's right eye is on the left of an unmirrored photo.
 Points 0..467 are the face mesh, 468..472 the right iris (centre first), 473..477 the left iris.
 
-`topology.npz` holds the mirror permutation (found by matching the landmarks of photos with those of the mirrored photos;
-it maps the mesh's edges onto themselves) and the mesh's triangles.
+`topology.npz` holds the mirror permutation (found by matching the landmarks of photos with those of the mirrored
+photos; it maps the mesh's edges onto themselves, but for three quads split along the other diagonal) and the triangles.
 """
 
 from __future__ import annotations
