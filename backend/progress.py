@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How long work tells what it does and learns that it shall stop."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from blender_addon.contract.errors import ErrorCode, MienError
+
+
+class Progress(Protocol):
+    """Told of each step; asked between steps whether to go on."""
+
+    def __call__(self, stage: str, done: float, message: str = "") -> None:
+        """Note a step.
+
+        Args:
+            stage: Short name of the stage, for example "faces".
+            done: How much of the stage is done, in [0,1].
+            message: A phrase for the user.
+        """
+
+    def check_cancelled(self) -> None:
+        """Go on, or stop.
+
+        Raises:
+            MienError: CANCELLED when the user wants to stop.
+        """
+
+
+class NoProgress:
+    """Tells nobody and is never cancelled."""
+
+    def __call__(self, stage: str, done: float, message: str = "") -> None:
+        """Ignore the step."""
+
+    def check_cancelled(self) -> None:
+        """Go on."""
+
+
+no_progress = NoProgress()
+"""For callers that nobody watches."""
+
+
+def cancelled() -> MienError:
+    """What `check_cancelled` raises when the user wants to stop."""
+    return MienError(ErrorCode.CANCELLED, "The work was stopped on request.", "Start it again when you like.")
