@@ -174,9 +174,10 @@ class Loop:
         )  # to a client that has gone it is dropped; it asks again if it comes back
 
     def close(self) -> None:
-        """Close the sockets."""
+        """Close the sockets, waiting half a second at most."""
         for socket in (self._router, self._gate.socket):
             socket.close()
+        self._context.term()  # waits, within the linger time, until the last replies have left
 
 
 def _bind_error(address: str, error: zmq.ZMQError) -> MienError:

@@ -17,12 +17,8 @@ if TYPE_CHECKING:
 
 
 def loader(device: str, threads: int | None) -> Callable[[], Capturer]:
-    """What makes the capturer; importing torch waits until it is called.
-
-    Raises:
-        MienError: USAGE for a device that is none.
-    """
-    return partial(SessionCapturer, check_device(device), threads)
+    """What makes the capturer; importing torch waits until it is called."""
+    return partial(SessionCapturer, device, threads)
 
 
 class SessionCapturer:
@@ -31,14 +27,18 @@ class SessionCapturer:
     Args:
         device: Device where a job does not name one.
         threads: CPU threads; None for all cores.
+
+    Raises:
+        MienError: USAGE for a device that is none or is not there.
     """
 
     def __init__(self, device: str, threads: int | None) -> None:
         from backend.device import device_label
 
-        self._device = device
+        self._device = check_device(device)
         self._threads = threads
         self._sessions: dict[str, Session] = {}
+        self._used_heads: dict[str, HeadDescription] = {}
         self.device = device_label(self._session(device).device)
 
     def _session(self, device: str) -> Session:
@@ -57,11 +57,7 @@ class SessionCapturer:
 
     def head(self, name: str) -> HeadDescription:
         """A head by id, or by the hash of one that a capture used."""
-        for session in self._sessions.values():
-            for known in session.heads():
-                if name in (known.id, known.sha256):
-                    return session.head(known.id)
-        return self._session(self._device).head(name)
+        return self._used_heads.get(name) or self._session(self._device).head(name)
 
     def capture(self, options: CaptureOptions, progress: JobProgress) -> Captured:
         """Capture a photo."""
@@ -69,4 +65,6 @@ class SessionCapturer:
 
         session = self._session(self._device if options.device == "auto" else options.device)
         result = capture_photo(session, options, progress)
+        head = session.head(options.head)
+        self._used_heads[head.sha256] = head
         return Captured(result.takes, result.report, partial(draw_overlay, session, result))

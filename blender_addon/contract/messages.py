@@ -71,6 +71,12 @@ def check_sha256(sha256: str) -> str:
     return sha256
 
 
+def version_mismatch(theirs: str, ours: str) -> MienError:
+    """The error for an add-on and a backend of different versions."""
+    message = f"The add-on and the backend do not fit together: one has {theirs}, the other {ours}."
+    return MienError(ErrorCode.VERSION_MISMATCH, message, "Install the same version of Mien for both.")
+
+
 class _JobMessage:
     job: str
 

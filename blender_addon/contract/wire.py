@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .errors import ErrorCode, MienError
-from .messages import MAX_ARRAYS, MAX_HEADER, MAX_MESSAGE, TYPES, Message, type_name
+from .messages import MAX_ARRAYS, MAX_HEADER, MAX_MESSAGE, TYPES, Message, type_name, version_mismatch
 from .schema import DTYPES, Frames, bad_message, pack, unpack
 from .version import PROTOCOL
 
@@ -122,12 +122,6 @@ def _read_header(frames: Sequence[bytes | memoryview]) -> dict[str, Any]:
     if set(header) != _ENVELOPE:
         raise bad_message("the header has missing or unknown entries")
     return header
-
-
-def version_mismatch(theirs: str, ours: str) -> MienError:
-    """The error for an add-on and a backend of different versions."""
-    message = f"The add-on and the backend do not fit together: one has {theirs}, the other {ours}."
-    return MienError(ErrorCode.VERSION_MISMATCH, message, "Install the same version of Mien for both.")
 
 
 def request_id_of(frames: Sequence[bytes | memoryview]) -> int:

@@ -1,0 +1,318 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The client: one state machine over the backend's process, the connection and all captures.
+
+A timer in Blender calls `Client.pump` and handles the events; tests call it directly. No method waits for anything.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+from ..contract.errors import ErrorCode, MienError
+from ..contract.head import HeadDescription
+from ..contract.messages import (
+    GetHead,
+    GetOverlay,
+    Head,
+    Heads,
+    HeadStatus,
+    Hello,
+    Jobs,
+    ListHeads,
+    ListJobs,
+    Overlay,
+    Reply,
+    Request,
+    Welcome,
+)
+from ..contract.options import CaptureOptions
+from ..contract.places import logs_dir
+from ..contract.version import VERSION
+from .capture import Capture
+from .connection import Connection
+from .events import (
+    ClientState,
+    Event,
+    HeadReady,
+    HeadsListed,
+    JobsListed,
+    OverlayReady,
+    StateChanged,
+)
+from .heads import HeadCache
+from .launch import ClientSettings, Launch
+from .process import LOG_NAME
+
+_GREET_SECONDS = 0.2
+_PROBLEM_SECONDS = 2.0
+_OVERLAY_SECONDS = 0.1
+_NEVER = float("inf")
+
+
+class Client:
+    """Starts the backend when it is needed and brings captures through it.
+
+    Args:
+        settings: See `ClientSettings`.
+
+    Attributes:
+        state: State of the backend.
+        message: A phrase for the panel's state line.
+        error: In the state FAILED what happened and what to do.
+        heads: What the backend told about its heads; empty until it is ready.
+    """
+
+    def __init__(self, settings: ClientSettings) -> None:
+        self._settings = settings
+        self._cache = HeadCache(settings.heads_folder)
+        self._captures: dict[str, Capture] = {}
+        self._attempts: dict[str, tuple[CaptureOptions, int]] = {}
+        self._asked_heads: set[str] = set()
+        self._events: list[Event] = []
+        self._questions: list[tuple[Request, Callable[[Reply | MienError], None]]] = []
+        self._overlays: dict[str, float] = {}
+        self._wanted = False
+        self._launch: Launch | None = None
+        self._next_hello = 0.0
+        self._welcome: Welcome | None = None
+        self._now = 0.0
+        self.state = ClientState.STOPPED
+        self.message = "Stopped"
+        self.error: MienError | None = None
+        self.heads: tuple[HeadStatus, ...] = ()
+
+    # What the panel does
+
+    def start(self) -> None:
+        """Start the backend, or connect to the remote one, with the next `pump`."""
+        self._wanted = True
+
+    def capture(self, options: CaptureOptions, job: str | None = None, attempt: int = 1) -> str:
+        """Capture; starts the backend if needed. Events follow from `pump`.
+
+        Args:
+            options: What to do.
+            job: Id of an earlier job to go on with; None for a new one.
+            attempt: For an earlier job that did not finish, one more than its last attempt.
+
+        Returns:
+            The job's id.
+        """
+        job = job or uuid.uuid4().hex
+        self._attempts[job] = (options, attempt)
+        self._captures[job] = Capture(job, options, attempt, self._want_head)
+        self._wanted = True
+        return job
+
+    def retry(self, job: str) -> str:
+        """Run a capture of this client again that failed; what was done is kept.
+
+        Raises:
+            MienError: NO_SUCH_JOB.
+        """
+        if job not in self._attempts:
+            raise MienError(ErrorCode.NO_SUCH_JOB, f"There is no capture {job}.", "Capture the source again.")
+        options, attempt = self._attempts[job]
+        return self.capture(options, job, attempt + 1)
+
+    def cancel(self, job: str) -> None:
+        """Stop a capture; CaptureFailed with the code CANCELLED follows. Unknown or finished ones are ignored."""
+        if capture := self._captures.get(job):
+            capture.cancel()
+
+    def request_overlay(self, job: str) -> None:
+        """Ask for the picture that shows a finished capture over its source; OverlayReady follows."""
+        self._overlays[job] = 0.0
+
+    def list_jobs(self) -> None:
+        """Ask for the jobs on the backend's disk, to go on with after a restart; JobsListed follows."""
+        self._ask(ListJobs(), self._on_jobs)
+        self._wanted = True
+
+    def head(self, sha256: str) -> HeadDescription | None:
+        """A cached head, or None.
+
+        Raises:
+            MienError: NOT_PERMITTED where the cache cannot be read.
+        """
+        return self._cache.get(sha256)
+
+    @property
+    def device(self) -> str:
+        """Where the backend computes, for people; empty until known."""
+        return self._welcome.device if self._welcome else ""
+
+    @property
+    def log_file(self) -> Path:
+        """What the child process wrote, to show to the user."""
+        return logs_dir() / LOG_NAME
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the child; None while there is none."""
+        return self._launch.pid if self._launch else None
+
+    def restart(self) -> None:
+        """End the backend at once and start it anew; running captures fail and can be retried."""
+        self._give_up(MienError(ErrorCode.CANCELLED, "The backend was restarted.", "Capture again."), timeout=0.0)
+        self._wanted = True
+
+    def close(self, timeout: float = 3.0) -> None:
+        """End the backend and all captures.
+
+        Args:
+            timeout: Seconds for the backend to end by itself; it usually needs a few milliseconds.
+        """
+        self._give_up(MienError(ErrorCode.CANCELLED, "The backend was stopped.", "Capture again."), timeout)
+        self._wanted = False
+        self._set_state(ClientState.STOPPED, "Stopped")
+
+    # The machine
+
+    def pump(self, now: float) -> list[Event]:
+        """Do what can be done within a few milliseconds.
+
+        Args:
+            now: Monotonic seconds.
+
+        Returns:
+            What happened since the last call, in order.
+        """
+        self._now = now
+        try:
+            if self._launch is None and self._wanted:
+                self._launch = Launch(self._settings, now)
+                self._next_hello = now
+            if self._launch and (link := self._launch.connection(now)):
+                link.drain(now)
+                self._work(link)
+            if self._launch:
+                self._launch.check()
+        except MienError as error:
+            self._fail(error)
+        self._collect()
+        self._show_state()
+        events, self._events = self._events, []
+        return events
+
+    def _work(self, link: Connection) -> None:
+        """Greet until the backend is ready; once greeted, send what waits."""
+        if self._now >= self._next_hello:
+            self._next_hello = _NEVER
+            link.send(Hello(VERSION), self._now, lambda reply: self._on_welcome(link, reply))
+        if self._welcome is None:
+            return
+        questions, self._questions = self._questions, []
+        for request, on_reply in questions:
+            link.send(request, self._now, on_reply)
+        for job, due in self._overlays.items():
+            if self._now >= due:
+                self._overlays[job] = _NEVER  # until its reply is there
+                link.send(GetOverlay(job), self._now, self._on_overlay)
+        for capture in list(self._captures.values()):
+            self._events += capture.step(link, self._now, self._welcome.remote)
+
+    def _on_welcome(self, link: Connection, reply: Reply | MienError) -> None:
+        if isinstance(reply, MienError):
+            link.failure = reply
+        elif isinstance(reply, Welcome):
+            self._welcome = reply
+            if reply.ready:
+                self._ask(ListHeads(), self._on_heads)
+            else:  # a problem may end with the next job: the backend tries again then
+                self._next_hello = self._now + (_PROBLEM_SECONDS if reply.problem else _GREET_SECONDS)
+
+    def _ask(self, request: Request, on_reply: Callable[[Reply | MienError], None]) -> None:
+        self._questions.append((request, on_reply))
+
+    def _on_heads(self, reply: Reply | MienError) -> None:
+        if isinstance(reply, Heads):
+            self.heads = reply.heads
+            self._events.append(HeadsListed(reply.heads))
+            wanted = {capture.options.head for capture in self._captures.values()}
+            for status in reply.heads:
+                if status.ready and status.id in wanted:
+                    self._want_head(status.sha256)  # it travels while the capture computes
+
+    def _want_head(self, sha256: str) -> bool:
+        if self._cache.has(sha256):
+            return True
+        if sha256 not in self._asked_heads:
+            self._asked_heads.add(sha256)
+            self._ask(GetHead(sha256), lambda reply: self._on_head(sha256, reply))
+        return False
+
+    def _on_head(self, sha256: str, reply: Reply | MienError) -> None:
+        if isinstance(reply, Head) and reply.head.sha256 == sha256:
+            self._cache.put(reply.head)
+            return
+        self._asked_heads.discard(sha256)
+        if isinstance(reply, MienError):
+            for capture in self._captures.values():
+                capture.head_failed(sha256, reply)
+
+    def _on_jobs(self, reply: Reply | MienError) -> None:
+        if isinstance(reply, Jobs):
+            self._events.append(JobsListed(reply.jobs))
+
+    def _on_overlay(self, reply: Reply | MienError) -> None:
+        if isinstance(reply, Overlay) and reply.job in self._overlays:
+            if reply.pixels is None:
+                self._overlays[reply.job] = self._now + _OVERLAY_SECONDS
+            else:
+                del self._overlays[reply.job]
+                self._events.append(OverlayReady(reply.job, reply.pixels))
+
+    def _collect(self) -> None:
+        """Take over what threads and callbacks left, and drop captures that are over."""
+        for sha256, error in self._cache.saved():
+            self._asked_heads.discard(sha256)
+            if error is None:
+                self._events.append(HeadReady(sha256, self._cache.path(sha256)))
+            else:
+                for capture in self._captures.values():
+                    capture.head_failed(sha256, error)
+        for job, capture in list(self._captures.items()):
+            self._events += capture.events()
+            if capture.over:
+                del self._captures[job]
+
+    def _fail(self, error: MienError) -> None:
+        self._give_up(error, timeout=0.0)
+        self._wanted = False
+        self._set_state(ClientState.FAILED, error.message.rstrip("."), error)
+
+    def _give_up(self, error: MienError, timeout: float) -> None:
+        """End process, connection and captures."""
+        if self._launch:
+            self._launch.close(timeout)
+        self._launch = self._welcome = None
+        self._questions.clear()
+        self._overlays.clear()
+        self._asked_heads.clear()
+        for capture in self._captures.values():
+            capture.fail(error)
+
+    def _show_state(self) -> None:
+        if self._wanted and self._welcome is None:
+            self._set_state(ClientState.STARTING, "Connecting…" if self._settings.remote else "Starting…")
+        elif self._welcome is not None:
+            self._show_welcome(self._welcome)
+
+    def _show_welcome(self, welcome: Welcome) -> None:
+        if welcome.problem:
+            error = welcome.problem.to_error()
+            self._set_state(ClientState.FAILED, error.message.rstrip("."), error)
+        elif not welcome.ready:
+            self._set_state(ClientState.STARTING, "Loading models…")
+        elif self._captures:
+            self._set_state(ClientState.BUSY, f"Capturing on {welcome.device}")
+        else:
+            self._set_state(ClientState.READY, f"Ready on {welcome.device}")
+
+    def _set_state(self, state: ClientState, message: str, error: MienError | None = None) -> None:
+        if (state, message) != (self.state, self.message):
+            self.state, self.message, self.error = state, message, error
+            self._events.append(StateChanged(state, message, error))
