@@ -40,9 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         Exit status: 0, or that of the error (see `mien --help`).
     """
 
-    def work() -> None:
+    def work() -> int:
         options = parse(sys.argv[1:] if arguments is None else arguments)
-        options.run(options)
+        return options.run(options)
 
     return guarded(work)
 
@@ -94,7 +94,7 @@ def _add_capture(commands: argparse._SubParsersAction) -> None:
 
 def _add_serve(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser("serve", help="run the backend that Blender talks to")
-    parser.add_argument("--bind", default="127.0.0.1:0", metavar="ADDRESS:PORT", help="port 0 takes a free one")
+    parser.add_argument("--bind", metavar="tcp://HOST:PORT", help="address to listen on; port * takes a free one")
     parser.add_argument("--remote", action="store_true", help="serve other machines, with keys kept in the data folder")
     _add_device(parser)
     parser.set_defaults(run=_serve)
@@ -118,29 +118,32 @@ def _positive(text: str) -> int:
     return number
 
 
-def _capture(options: argparse.Namespace) -> None:
+def _capture(options: argparse.Namespace) -> int:
     from backend.commands import capture
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # being ended clears up just as Ctrl-C does
     capture(options)
+    return 0
 
 
-def _serve(options: argparse.Namespace) -> None:
+def _serve(options: argparse.Namespace) -> int:
     from backend.server.serve import serve
 
-    serve(bind=options.bind, remote=options.remote, device=options.device, threads=options.threads)
+    return serve(bind=options.bind, remote=options.remote, device=options.device, threads=options.threads)
 
 
-def _setup(options: argparse.Namespace) -> None:
+def _setup(options: argparse.Namespace) -> int:
     from backend.commands import set_up
 
     set_up(options)
+    return 0
 
 
-def _check(options: argparse.Namespace) -> None:
+def _check(options: argparse.Namespace) -> int:
     from backend.check import check
 
     check()
+    return 0
 
 
 if __name__ == "__main__":

@@ -65,14 +65,17 @@ def say(error: MienError) -> None:
     sys.stderr.write(f"mien: {error}\n")
 
 
-def guarded(work: Callable[[], object]) -> int:
+def guarded(work: Callable[[], int | None]) -> int:
     """Run work of a command and turn its failures into a sentence on stderr.
 
+    Args:
+        work: Returns an exit status, or None for 0.
+
     Returns:
-        Exit status: 0, or that of the error's code.
+        Exit status: that of the work, or that of the error's code.
     """
     try:
-        work()
+        return work() or 0
     except MienError as error:
         say(error)
         return error.exit_code
@@ -87,4 +90,3 @@ def guarded(work: Callable[[], object]) -> int:
         message = f"Mien made a mistake ({type(error).__name__}: {error})."
         say(MienError(ErrorCode.INTERNAL, message, "Please report it with the lines above."))
         return EXIT_CODES[ErrorCode.INTERNAL]
-    return 0

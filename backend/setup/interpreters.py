@@ -78,8 +78,8 @@ def candidates(version: tuple[int, int]) -> Iterator[str]:
     """Paths at which a Python of this version may be, likeliest first; existing files only."""
     major, minor = version
     name = f"python{major}.{minor}"
-    if sys.version_info[:2] == version:
-        yield sys.executable
+    if (here := this_interpreter()).minor == version:
+        yield here.path
     seen: set[str] = set()
     for path in _raw_candidates(name, version):
         if path not in seen and os.access(path, os.X_OK) and not os.path.isdir(path):

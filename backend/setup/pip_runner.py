@@ -19,13 +19,17 @@ if TYPE_CHECKING:
     from backend.progress import Progress
 
 _RESOLVED_AT = 0.8  # share of the work that is done when pip starts to install what it fetched
-_PIP_OPTIONS = ("--no-input", "--disable-pip-version-check", "--progress-bar", "off", "--only-binary", ":all:")
+_PIP_OPTIONS = (
+    *("--no-input", "--disable-pip-version-check", "--progress-bar", "off", "--only-binary", ":all:"),
+    *("--retries", "3"),  # said, since with 0 pip does not tell a missing network from a missing package
+)
 # Settings that would put the packages elsewhere than into the environment.
 _LEADING_ASTRAY = frozenset(
     {"PIP_USER", "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_REQUIRE_VIRTUALENV", "PYTHONHOME", "PYTHONPATH"}
 )
 
-_FILE_NAME = re.compile(r"([^/\\\s]+?)-(\d[^-\s]*)(?:-[^\s]*)?\.whl\S*(?: \(([\d.]+ [kMG]?B)\))?")
+_FILE_NAME = re.compile(r"([^/\\\s]+?)-(\d[^-/\\\s]*)(?:-[^/\\\s]*)?\.whl\S*(?: \(([\d.]+ [kMG]?B)\))?")
+_COUNTED = ("Collecting ", "Processing ", "Requirement already satisfied")  # one for each package
 _LOADS = "# loads:"
 _NO_MATCH = re.compile(r"No matching distribution found for (\S+)")
 
@@ -104,7 +108,7 @@ def pip_install(python: str, locks: Sequence[Path], stage: str, progress: Progre
             for line in process.stdout:
                 log.write(line)
                 lines.append(line.strip())
-                if lines[-1].startswith(("Collecting ", "Requirement already satisfied")):
+                if lines[-1].startswith(_COUNTED):
                     collected += 1
                 installing = installing or lines[-1].startswith("Installing collected packages")
                 share = min(1.0, collected / expected) * _RESOLVED_AT
@@ -139,13 +143,13 @@ def _describe(line: str) -> str:
         return f"looking for {line.split()[1]}"
     if line.startswith(("Downloading ", "Using cached ", "Processing ")):
         found = _FILE_NAME.search(line)
-        if found is None or line.endswith(".metadata"):
+        if found is None or ".whl.metadata" in line:
             return ""
         verb = "downloading" if line.startswith("Downloading ") else "reading"
         size = f" ({found[3]})" if found[3] else ""
         return f"{verb} {found[1].replace('_', '-')} {found[2]}{size}"
     if line.startswith("Installing collected packages"):
-        return f"installing {line.count(',') + 1} packages, which can take a minute or two"
+        return f"installing what was fetched ({line.count(',') + 1}), which can take a minute or two"
     if line.startswith("WARNING: Retrying"):
         return "the network does not answer, trying again"
     return ""
