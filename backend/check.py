@@ -16,7 +16,7 @@ from backend.setup.pip_runner import modules_to_load
 from backend.setup.runtime import ENVIRONMENT, lock_files
 from backend.setup.stamp import is_ready
 from blender_addon.contract.errors import ErrorCode, MienError
-from blender_addon.contract.places import data_dir, read_backend_record
+from blender_addon.contract.places import data_dir, models_dir, read_backend_record
 from blender_addon.contract.version import VERSION
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -86,10 +86,14 @@ def _device() -> tuple[bool, str]:
 
 
 def _landmark_model() -> tuple[bool, str]:
-    from backend.weights.landmarker import installed_landmarker
+    from backend.weights.fetch import sha256_of
+    from backend.weights.landmarker import FILE_NAME, SHA256
 
-    path = installed_landmarker()
-    return path is not None, str(path or "not fetched yet")
+    path = models_dir() / FILE_NAME
+    if not path.exists():
+        return False, "not fetched yet"
+    good = sha256_of(path) == SHA256
+    return good, f"{path}" if good else f"{path} is not the right file (its hash differs)"
 
 
 def _record() -> tuple[bool, str]:

@@ -12,7 +12,7 @@ from blender_addon.contract.errors import ErrorCode
 
 RETRYING = (
     "WARNING: Retrying (Retry(total=4, connect=None, read=None, redirect=None, status=None)) after connection broken "
-    "by 'NewConnectionError('<pip._vendor.urllib3.connection.HTTPSConnection object at 0x7f>: Failed to establish a new "
+    "by 'NewConnectionError('<pip._vendor.urllib3.connection.HTTPSConnection object>: Failed to establish a new "
     "connection: [Errno -3] Temporary failure in name resolution')': /simple/numpy/"
 )
 NONE_FOUND = [
