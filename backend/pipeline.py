@@ -144,7 +144,7 @@ def posed_vertices(session: Session, head: HeadDescription, take: Take) -> np.nd
 
 def confidence(face: Face, landmark_error: float) -> float:
     """In 0..1: the detector's own confidence, lowered as the fit leaves the landmarks."""
-    return float(face.confidence * np.clip(1 - (landmark_error / TOLERATED_ERROR) ** 2, 0, 1))
+    return float(face.presence * np.clip(1 - (landmark_error / TOLERATED_ERROR) ** 2, 0, 1))
 
 
 def _choose(found: list[Face], options: CaptureOptions) -> list[int]:

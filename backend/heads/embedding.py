@@ -17,14 +17,17 @@ from backend.faces import topology
 from backend.faces.landmarker import FaceFinder
 from backend.heads.model import HeadModel
 from backend.heads.surface import nearest_on_surface
-from backend.rendering.overlay import HeadView, render_view
+from backend.rendering.raster import interpolate, rasterize
 from blender_addon.contract.head import HeadDescription, Landmarks
 
 SKIN = ("skin", "lips")
 EYE = ("sclera", "iris", "pupil")
+DRAWN = (*SKIN, *EYE, "teeth", "tongue", "mouth")
+"""Materials that are rendered; lashes would be taken for lid edges."""
 VIEW_SIZE = 512
 MAX_YAW, MAX_PITCH = np.radians(35.0), np.radians(12.0)
 OPEN_JAW = np.radians(16.0)
+BACKGROUND = 150.0
 REACH = 0.02
 """A landmark farther than this fraction of the picture from any allowed pixel says nothing."""
 
@@ -37,6 +40,18 @@ class Sightings:
     """(M,478,3) metres, not a number where a landmark was not seen"""
     open_mouth: np.ndarray
     """(M,) bool"""
+
+
+@dataclass(frozen=True)
+class _View:
+    """A render of the head."""
+
+    pixels: np.ndarray
+    """(S,S,3) uint8"""
+    face_ids: np.ndarray
+    """(S,S) visible triangle, -1 where empty"""
+    barycentric: np.ndarray
+    """(S,S,3)"""
 
 
 def landmark_embedding(
@@ -121,11 +136,11 @@ def _sight(
                 head_rotation=torch.tensor([turn], dtype=torch.float32) if view else None,
                 jaw=torch.tensor([[jaw, 0, 0]], dtype=torch.float32),
             ).vertices[0]
-        picture = render_view(posed.numpy(), head, VIEW_SIZE)
-        found = finder.find(picture.pixels)
+        view_of_head = _render(posed, head)
+        found = finder.find(view_of_head.pixels)
         if found:
-            landmarks = finder.refine(picture.pixels, found[0]).landmarks
-            points.append(_look_up(head, picture, landmarks[:, :2]))
+            landmarks = finder.refine(view_of_head.pixels, found[0]).landmarks
+            points.append(_look_up(head, view_of_head, landmarks[:, :2]))
             opened.append(view % 2 == 1)
         progress((view + 1) / views)
     if len(points) < views / 2:
@@ -133,7 +148,27 @@ def _sight(
     return Sightings(np.stack(points), np.array(opened))
 
 
-def _look_up(head: HeadDescription, picture: HeadView, landmarks: np.ndarray) -> np.ndarray:
+def _render(posed: torch.Tensor, head: HeadDescription) -> _View:
+    """The head (V,3) from the front, filling the picture's middle, softly lit by a frontal light."""
+    centre = posed[:, :2].amin(dim=0) / 2 + posed[:, :2].amax(dim=0) / 2
+    reach = (posed[:, :2].amax(dim=0) - posed[:, :2].amin(dim=0)).max() * 0.6
+    image = torch.stack([posed[:, 0] - centre[0], centre[1] - posed[:, 1], -posed[:, 2]], dim=1) / reach
+    drawn = np.flatnonzero(_faces_of(head, DRAWN))
+    faces = torch.from_numpy(head.faces[drawn]).long()
+    fragments = rasterize(image[None], faces, (VIEW_SIZE, VIEW_SIZE))
+    corners = posed[faces]
+    normals = torch.zeros_like(posed).index_add_(
+        0, faces.flatten(), torch.linalg.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]).repeat_interleave(3, 0)
+    )
+    light = torch.nn.functional.normalize(normals, dim=1) @ torch.nn.functional.normalize(torch.tensor([0.2, 0.4, 1.0]), dim=0)
+    colours = torch.from_numpy(head.albedo.astype(np.float32)) * (0.45 + 0.6 * light.clamp(0, 1))[:, None]
+    picture = interpolate(fragments, faces, colours)[0]
+    picture = torch.where(fragments.mask[0][..., None], picture, torch.tensor(BACKGROUND)).clamp(0, 255)
+    face_ids = np.append(drawn, -1)[fragments.pix_to_face[0].numpy()]
+    return _View(picture.numpy().astype(np.uint8), face_ids, fragments.bary[0].numpy().astype(np.float64))
+
+
+def _look_up(head: HeadDescription, picture: _View, landmarks: np.ndarray) -> np.ndarray:
     """(478,3) points of the template under landmarks (478,2) in pixels: the nearest allowed pixel of the render."""
     size = picture.face_ids.shape[0]
     iris = np.isin(np.arange(len(landmarks)), topology.IRISES)

@@ -24,10 +24,17 @@ JAW_SIGMA = 0.08
 JAW_OPEN = np.radians(24.3)
 """Jaw rotation of a full jawOpen, as measured on the lower teeth of the open head's data."""
 JAW_LIMIT = np.radians(35.0)
+UNSCORED_UNITS = ("tongueOut",)
+"""ARKit units that the network does not score; they stay at zero."""
 UNSEEN = 1e4
 """Factor on the standard deviation of a landmark on the far side of the head."""
 BOX_SIDE = 2 / (1.1 * 1.25)
 """Side of the landmark box in crop NDC, by construction of the crop."""
+
+
+def known_units() -> set[str]:
+    """Names of the units for which `score_prior` has a prior."""
+    return {*topology.BLENDSHAPE_NAMES, *UNSCORED_UNITS}
 
 
 def landmark_weights() -> np.ndarray:
@@ -60,6 +67,7 @@ def observe(seen: np.ndarray, basis: LandmarkBasis, rotation: torch.Tensor) -> O
 def score_prior(head: HeadDescription, basis: LandmarkBasis, blendshapes: np.ndarray) -> Prior:
     """Priors of a head with ARKit units from the 52 blendshape scores (B,52)."""
     score = dict(zip(topology.BLENDSHAPE_NAMES, blendshapes.T.astype(np.float64), strict=True))
+    score |= {name: np.zeros(len(blendshapes)) for name in UNSCORED_UNITS}
     units = np.stack([score[name] for name in head.expression_names], axis=1)
     lids = np.stack([score["eyeBlinkLeft"], score["eyeBlinkRight"]], axis=1)[:, : basis.eyelid_size]
     jaw = score["jawOpen"][:, None] * JAW_OPEN

@@ -16,10 +16,10 @@ from blender_addon.contract.projection import HEAD_TO_CAMERA
 
 from .basis import landmark_basis
 from .cameras import Perspective, WeakPerspective
-from .evidence import observe, score_prior
+from .evidence import known_units, observe, score_prior
 from .gaze import eye_rotations
 from .levenberg import minimise
-from .problem import Problem, State, posed_eyes
+from .problem import Problem, State, posed_eyes, posed_landmarks
 from .start import align, weak_to_perspective
 
 EMBEDDING = "mediapipe478"
@@ -27,9 +27,8 @@ IDENTITY_SIZE = 100
 """Identity components that landmarks can tell; the rest stay at their mean."""
 WEAK_STEPS = 8
 PERSPECTIVE_STEPS = 8
-GAZE_LIMIT = np.radians(35.0)
 BLINK = 0.6
-"""Closure of an eyelid beyond which the iris is hidden and the eye is left at rest."""
+"""Closure of an eyelid beyond which the iris is hidden."""
 IRIS_CENTRES = [topology.LEFT_IRIS_CENTRE, topology.RIGHT_IRIS_CENTRE]
 
 
@@ -49,7 +48,7 @@ class LandmarkFit:
 
     def __init__(self, head: HeadDescription, device: torch.device | str = "cpu"):
         lacking = [] if EMBEDDING in head.landmarks else [f"the landmark embedding {EMBEDDING}"]
-        lacking += [] if set(head.expression_names) <= set(topology.BLENDSHAPE_NAMES) else ["ARKit units"]
+        lacking += [] if set(head.expression_names) <= known_units() else ["ARKit units"]
         if lacking:
             raise MienError(
                 ErrorCode.BAD_HEAD,
@@ -107,6 +106,10 @@ class LandmarkFit:
         gaze = self._gaze(state, np.zeros_like(rays) - translation[:, None], rays)
         return self._params(state, transforms, params.crop_camera, gaze), translation
 
+    def posed_landmarks(self, params: FaceParams) -> np.ndarray:
+        """(B,478,3) landmarks of fitted faces, metres, head space; the irises as they are with the eyes at rest."""
+        return _array(posed_landmarks(self.basis, self._state(params, np.zeros((len(params), 3)))))
+
     def _tensor(self, array: np.ndarray) -> torch.Tensor:
         return torch.as_tensor(array, dtype=self.basis.mean.dtype, device=self.basis.mean.device)
 
@@ -120,13 +123,10 @@ class LandmarkFit:
         """(B,6) eye rotations from iris rays given in camera space less the head's translation."""
         eye_joints, rest_iris = (_array(part) for part in posed_eyes(self.basis, state, IRIS_CENTRES))
         head_to_camera = HEAD_TO_CAMERA @ _array(state.rotation)
-        rotations = eye_rotations(
-            origins, directions, eye_joints @ HEAD_TO_CAMERA, rest_iris, head_to_camera, GAZE_LIMIT
-        ).reshape(-1, 2, 3)
-        closed = _array(state.coefficients)[:, self.basis.eyelid_slice] > BLINK
-        if closed.shape[1] == 2:
-            rotations[closed] = 0
-        return rotations.reshape(-1, 6)
+        closure = _array(state.coefficients)[:, self.basis.eyelid_slice]
+        seen = np.ones((len(closure), 2), bool)
+        seen[:, : closure.shape[1]] = closure < BLINK
+        return eye_rotations(origins, directions, eye_joints @ HEAD_TO_CAMERA, rest_iris, head_to_camera, seen)
 
     def _params(self, state: State, transforms: np.ndarray, crop_camera: np.ndarray, eyes: np.ndarray) -> FaceParams:
         count, basis = len(transforms), self.basis
