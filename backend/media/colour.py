@@ -67,7 +67,7 @@ def _eight_bit(picture: Image.Image) -> Image.Image:
 
 
 def _scaled(values: np.ndarray, top: float) -> Image.Image:
-    return Image.fromarray(np.clip(values * (255.0 / top) + 0.5, 0, 255).astype(np.uint8), "L")
+    return Image.fromarray(np.clip(values * (255.0 / top) + 0.5, 0, 255).astype(np.uint8))
 
 
 def _converted(picture: Image.Image, profile: bytes | None) -> Image.Image:
