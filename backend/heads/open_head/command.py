@@ -11,11 +11,14 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from blender_addon.contract.errors import ErrorCode, MienError
 
 from ..asset import load_asset, save_asset
 from .build import SEED, build_open_head
 from .sources import WHEEL_REQUIREMENT
+from .uv import quality
 
 ASSET = Path(__file__).parent / "open_head.npz"
 HASH_FILE = "SHA256"
@@ -67,4 +70,11 @@ def _build(wheel: Path, output: Path, seed: int) -> None:
     head = build.head
     print(f"{output}: {output.stat().st_size / 1e6:.2f} MB, sha256 {sha256}, {time.perf_counter() - start:.1f} s")
     print(f"{len(head.template)} vertices, {len(head.polygons)} polygons, {len(head.faces)} triangles, {len(head.uv)} UVs")
+    layout = quality(head.template, head.faces, head.uv, head.uv_faces)
+    skin = head.polygon_material[head.face_polygon] == head.materials.index("skin")
+    median, high = np.percentile(layout.stretch[skin], [50, 95])
+    print(
+        f"UV: face {layout.face_share:.0%} and all charts {layout.used:.0%} of the texture, "
+        f"stretch of the skin {median:.2f} median, {high:.2f} 95th percentile, {layout.flipped} flipped"
+    )
     print(f"jawOpen: {build.jaw.residual.max() * 1e3:.2f} mm at most left by skinning, held by pose correctives")
