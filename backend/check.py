@@ -50,7 +50,7 @@ def check() -> None:
         print(f"{'ok     ' if finding.good else 'MISSING'}  {finding.part:{width}}  {finding.state}")
     if missing := [finding.part for finding in findings if not finding.good]:
         message = f"Not ready: {', '.join(missing)}."
-        raise MienError(ErrorCode.SETUP_FAILED, message, "Run 'mien setup', then look at the lines above.")
+        raise MienError(ErrorCode.SETUP_FAILED, message, "Run 'python3 scripts/mien.py setup', then check again.")
 
 
 def _guarded(part: str, look: Callable[[], tuple[bool, str]]) -> Finding:

@@ -12,6 +12,7 @@ from blender_addon.contract.errors import ErrorCode, MienError
 
 from .environments import ensure_environment
 from .interpreters import Interpreter, find_interpreter
+from .runtime import lock_file
 
 if TYPE_CHECKING:
     from backend.progress import Progress
@@ -82,5 +83,5 @@ def ensure_bpy(
     Raises:
         MienError: See `ensure_environment`; SETUP_FAILED names the system libraries to install where some are missing.
     """
-    locks = [root / "locks" / name for name in (f"{release.name}.txt", *extra_locks)]
+    locks = [lock_file(root, name) for name in (f"{release.name}.txt", *extra_locks)]
     return ensure_environment(parent / release.name, locks, interpreter, progress)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,9 +16,15 @@ ENVIRONMENT = ".venv"
 _LOCKS = ("runtime.txt",)
 
 
+def lock_file(root: Path, name: str) -> Path:
+    """Path of a lock: beside the sources, or where pip put it when Mien was installed as a package."""
+    beside = root / "locks" / name
+    return beside if beside.exists() else Path(sys.prefix, "share", "mien", "locks", name)
+
+
 def lock_files(root: Path, extra: tuple[str, ...] = ()) -> list[Path]:
-    """Paths of the backend's locks in a folder of sources, and of others by name."""
-    return [root / "locks" / name for name in _LOCKS + extra]
+    """Paths of the backend's locks, and of others by name."""
+    return [lock_file(root, name) for name in _LOCKS + extra]
 
 
 def ensure_runtime(root: Path, progress: Progress, extra_locks: tuple[str, ...] = ()) -> str:
