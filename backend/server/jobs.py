@@ -11,7 +11,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -58,7 +58,7 @@ class Job:
         self.status = replace(self.status, takes=len(self.takes))
 
 
-class Jobs:
+class JobTable:
     """All jobs in a folder.
 
     Args:
@@ -228,12 +228,14 @@ class Jobs:
         job.status = replace(job.status, stage=stage, done=min(max(float(done), 0.0), 1.0), message=message)
 
     def keep(self, job: Job, take: Take) -> None:
-        """Save a take of a running job."""
+        """Save a take of a running job that goes on."""
         job.keep(take)
         self._changed()
 
-    def finish(self, job: Job, report: dict[str, object]) -> None:
-        """Save the report of a running job and end it."""
+    def finish(self, job: Job, takes: Iterable[Take], report: dict[str, object]) -> None:
+        """Save the last takes and the report of a running job and end it, all of which is told at once."""
+        for take in takes:
+            job.keep(take)
         job.folder.write_report(report)
         job.report = report
         self.end(job, JobState.FINISHED)

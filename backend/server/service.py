@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backend.server.capturing import Capturer
-from backend.server.jobs import Jobs
+from backend.server.jobs import JobTable
 from backend.server.uploads import Uploads
 from backend.server.worker import Worker
 from blender_addon.contract import messages as m
@@ -49,7 +49,7 @@ class Service:
     def __init__(self, settings: ServiceSettings, load: Callable[[], Capturer], changed: Callable[[], None]) -> None:
         self._settings = settings
         self._uploads = Uploads(settings.uploads)
-        self._jobs = Jobs(settings.jobs, changed)
+        self._jobs = JobTable(settings.jobs, changed)
         self._worker = Worker(self._jobs, self._uploads, load, changed, settings.log_file)
         self.stopping = False
 

@@ -6,12 +6,13 @@ from __future__ import annotations
 import logging
 import secrets
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from backend.server.capturing import Captured, Capturer
-from backend.server.jobs import Job, Jobs
+from backend.server.jobs import Job, JobTable
 from backend.server.uploads import Uploads
 from blender_addon.contract.errors import ErrorCode, MienError
 from blender_addon.contract.head import HeadDescription
@@ -19,6 +20,7 @@ from blender_addon.contract.messages import HeadStatus, JobState
 from blender_addon.contract.options import CaptureOptions
 from blender_addon.contract.take import Take
 
+_PRUNE_SECONDS = 60.0
 _log = logging.getLogger("mien.worker")
 
 
@@ -52,7 +54,7 @@ class Worker:
 
     def __init__(
         self,
-        jobs: Jobs,
+        jobs: JobTable,
         uploads: Uploads,
         load: Callable[[], Capturer],
         changed: Callable[[], None],
@@ -63,6 +65,7 @@ class Worker:
         self._load = load
         self._changed = changed
         self._log_file = log_file
+        self._pruned = time.monotonic()
         self.loaded = Loaded()
         self.known_heads: dict[str, HeadDescription] = {}
         # A daemon: the process must be able to end while a job computes.
@@ -84,8 +87,13 @@ class Worker:
             overlay = self._do(capturer, job)
             if overlay is not None:
                 self._draw(job, overlay)
+            self._prune_sometimes()
+
+    def _prune_sometimes(self) -> None:
+        if time.monotonic() - self._pruned > _PRUNE_SECONDS:
             self._jobs.prune()
             self._uploads.prune(self._jobs.uploads_in_use())
+            self._pruned = time.monotonic()
 
     def _prepare(self) -> Capturer | None:
         try:
@@ -120,12 +128,11 @@ class Worker:
         for take in captured.takes:
             if take.meta.head_sha256 not in self.known_heads:
                 self.known_heads[take.meta.head_sha256] = capturer.head(take.meta.head_sha256)
-            if take.meta.person not in progress.kept:
-                progress.keep(take)
+        rest = [progress.source.named(take) for take in captured.takes if take.meta.person not in progress.kept]
         report = dict(captured.report)
         if "source" in report:
             report["source"] = job.spec.options.source
-        self._jobs.finish(job, report)
+        self._jobs.finish(job, rest, report)
 
     def _draw(self, job: Job, overlay: Callable) -> None:
         try:
@@ -178,10 +185,10 @@ class _Source:
 
 
 class _JobProgress:
-    def __init__(self, jobs: Jobs, job: Job, source: _Source) -> None:
+    def __init__(self, jobs: JobTable, job: Job, source: _Source) -> None:
         self._jobs = jobs
         self._job = job
-        self._source = source
+        self.source = source
         self.kept: set[int] = set()
 
     def __call__(self, stage: str, done: float, message: str = "") -> None:
@@ -192,5 +199,5 @@ class _JobProgress:
             raise MienError(ErrorCode.CANCELLED, "The capture was cancelled.", "Start it again whenever you like.")
 
     def keep(self, take: Take) -> None:
-        self._jobs.keep(self._job, self._source.named(take))
+        self._jobs.keep(self._job, self.source.named(take))
         self.kept.add(take.meta.person)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from enum import Enum, auto
 
 from ..contract.errors import ErrorCode, MienError
-from ..contract.messages import Cancel, GetResults, JobState, JobStatus, Reply, Results, Status, Submit
+from ..contract.messages import Cancel, GetResults, JobState, JobStatus, Reply, Results, Submit
 from ..contract.options import CaptureOptions
 from ..contract.take import Take
 from .connection import Connection
@@ -52,6 +52,8 @@ class Capture:
         self._last_progress: Progress | None = None
         self._link: Connection | None = None
         self._now = 0.0
+        self._accepted = False
+        self._asking = False
 
     @property
     def over(self) -> bool:
@@ -109,15 +111,29 @@ class Capture:
             # The path on this machine means nothing to the other one.
             options = replace(options, source=os.path.basename(options.source))
         self._phase = _Phase.RUNNING
-        self._link.send(Submit(self.job, options, self.attempt, upload), self._now, self._on_reply)
+        self._accepted = self._asking = False
+        self._link.send(Submit(self.job, options, self.attempt, upload), self._now, self._on_submitted)
+        self._ask_results()  # at once: the backend answers in order, and this saves the time of one reply
 
     def _ask_results(self) -> None:
+        self._asking = True
         first = len(self._takes)
         request = GetResults(self.job, first, first + _TAKES_AT_ONCE, WAIT_MS)
         self._link.send(request, self._now, self._on_reply)
 
+    def _on_submitted(self, reply: Reply | MienError) -> None:
+        if isinstance(reply, MienError):
+            self.fail(reply)
+            return
+        self._accepted = True
+        if not self._asking:
+            self._ask_results()
+
     def _on_reply(self, reply: Reply | MienError) -> None:
         if self.over:
+            return
+        self._asking = False
+        if self._is_early(reply):
             return
         if isinstance(reply, MienError):
             self.fail(reply)
@@ -126,13 +142,20 @@ class Capture:
             if reply.first == len(self._takes):
                 self._takes.extend(reply.takes)
             self._report = reply.report or {}
-        if isinstance(reply, (Results, Status)):
-            self._note(reply.status, isinstance(reply, Results))
+            self._note(reply.status)
 
-    def _note(self, status: JobStatus, has_results: bool) -> None:
+    def _is_early(self, reply: Reply | MienError) -> bool:
+        """Whether this is about the time before the submission, which a lost connection may let arrive later."""
+        if self._accepted:
+            return False
+        if isinstance(reply, MienError):
+            return reply.code is ErrorCode.NO_SUCH_JOB
+        return isinstance(reply, Results) and reply.status.attempt < self.attempt
+
+    def _note(self, status: JobStatus) -> None:
         if not status.state.final:
             self._tell("queued" if status.state is JobState.QUEUED else status.stage, status.done, status.message)
-        if not (status.state.final and has_results and len(self._takes) >= status.takes):
+        if not status.state.final or len(self._takes) < status.takes:
             self._ask_results()
         elif status.state is JobState.FINISHED:
             self._phase = _Phase.NEEDS_HEADS

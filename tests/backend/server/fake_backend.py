@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The real service around a capture that only does what its source, a JSON file, says.
+
+    takes     how many takes to make (1)
+    pause     seconds before each take, cancellable (0)
+    stubborn  seconds to sleep at the start without looking whether the job was cancelled (0)
+    error     raise MienError NO_FACE naming the source
+    crash     raise ZeroDivisionError after the takes
+    die       end the process with this signal after the takes
+    keep      save each take as soon as it is made (true)
+    count     append a line to this file at each run
+
+Run as a script it is `mien serve` with this capture; `--remote` and `--bind` as there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
+
+import numpy as np
+
+from backend.server.capturing import Captured
+from backend.server.serve import serve_with
+from blender_addon.contract.errors import ErrorCode, MienError
+from blender_addon.contract.messages import HeadStatus
+from blender_addon.contract.options import CaptureOptions
+from tests.fake_takes import HEAD_SHA256, small_head, small_take
+
+
+class FakeCapturer:
+    """Does what the source says."""
+
+    device = "Fake"
+
+    def heads(self) -> list[HeadStatus]:
+        """One head."""
+        return [HeadStatus("open", HEAD_SHA256, "CC0-1.0", "yes", True)]
+
+    def head(self, name: str):
+        """The only head."""
+        return small_head()
+
+    def capture(self, options: CaptureOptions, progress) -> Captured:
+        """Follow the instructions in the source."""
+        todo = json.loads(Path(options.source).read_text())
+        if "count" in todo:
+            with open(todo["count"], "a") as file:
+                file.write("run\n")
+        if todo.get("error"):
+            raise MienError(ErrorCode.NO_FACE, f"No face in {options.source}.", "Use another photo.")
+        progress("start", 0.0, "Starting")
+        time.sleep(todo.get("stubborn", 0))
+        takes = []
+        for person in range(1, todo.get("takes", 1) + 1):
+            end = time.monotonic() + todo.get("pause", 0)
+            while time.monotonic() < end:
+                progress.check_cancelled()
+                time.sleep(0.005)
+            takes.append(small_take(person, options.source))
+            if todo.get("keep", True):
+                progress.keep(takes[-1])
+            progress("fit", person / todo.get("takes", 1), f"Face {person}")
+        if todo.get("crash"):
+            raise ZeroDivisionError("made up")
+        if "die" in todo:
+            os.kill(os.getpid(), todo["die"])
+            time.sleep(60)
+        report = {"source": options.source, "faces": len(takes)}
+        return Captured(takes, report, lambda: np.full((4, 6, 3), 7, np.uint8))
+
+
+def main() -> int:
+    """Serve."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--bind")
+    parser.add_argument("--remote", action="store_true")
+    arguments = parser.parse_args()
+    load_seconds = float(os.environ.get("FAKE_LOAD_SECONDS", "0"))
+
+    def load() -> FakeCapturer:
+        time.sleep(load_seconds)
+        if problem := os.environ.get("FAKE_PROBLEM"):
+            raise MienError(ErrorCode.NO_NETWORK, problem, "Connect to the network.")
+        return FakeCapturer()
+
+    return serve_with(load, arguments.bind, arguments.remote)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
