@@ -21,11 +21,10 @@ def test_wheel_holds_code_data_and_command(sources, tmp_path):
         names = set(archive.namelist())
         info = f"mien-{VERSION}.dist-info"
         assert "mien = backend.cli:main" in archive.read(f"{info}/entry_points.txt").decode()
-    code, data = (
-        {path.relative_to(sources).as_posix() for path in packages if path.suffix == suffix} for suffix in (".py", ".npz")
-    )
-    assert code and code <= names
-    assert data and data <= names
+    for suffix in (".py", ".npz"):
+        ours = {path.relative_to(sources).as_posix() for path in packages if path.suffix == suffix}
+        assert ours
+        assert ours <= names
     locks = {f"mien-{VERSION}.data/data/share/mien/locks/{path.name}" for path in (sources / "locks").glob("*.txt")}
     assert locks <= names
     assert f"{info}/licenses/LICENSE" in names

@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Finding Blender, and what becomes of a Blender that works, refuses, crashes or hangs."""
+
+from __future__ import annotations
+
+import glob
+import json
+import os
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from backend import blender
+from backend.blender import find_blender, identify, last_json_line, prepare_blender, save_blend
+from backend.progress import no_progress
+from blender_addon.contract.errors import ErrorCode, MienError
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="the stand-ins for Blender are scripts with a first line")
+
+STAND_IN = """#!{python}
+import json, os, sys, time
+if "--version" in sys.argv:
+    print("Blender {version}")
+    print("    build date: 2024-07-16")
+    sys.exit(0)
+arguments = sys.argv[sys.argv.index("--") + 1:]
+out = arguments[arguments.index("--out") + 1]
+print("Read prefs: nothing of ours")
+{body}
+"""
+SAVES = """
+open(out, "wb").write(b"BLENDER")
+print(json.dumps({"ok": True, "blend": out, "blender": "4.2.3", "warnings": [], "arguments": arguments}))
+print("Blender quit")
+"""
+REFUSES = """
+error = {"code": "wrong_head", "message": "The take is of another head.", "remedy": "Capture again."}
+print(json.dumps({"ok": False, **error}))
+sys.exit(15)
+"""
+CRASHES = """
+open(out, "wb").write(b"half")
+print("Writing: /tmp/blender.crash.txt")
+os.kill(os.getpid(), 11)
+"""
+SAYS_OK_WITHOUT_SAVING = 'print(json.dumps({"ok": True}))'
+
+
+def stand_in(path: Path, body: str = SAVES, version: str = "4.2.3") -> Path:
+    """A program that passes for Blender."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(STAND_IN.format(python=sys.executable, version=version, body=body), encoding="utf-8")
+    path.chmod(0o755)
+    return path
+
+
+@pytest.fixture
+def no_blender(tmp_path, monkeypatch, mien_home):
+    """A machine without Blender; returns the only folder of its PATH."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", str(folder))
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("MIEN_BLENDER", raising=False)
+    inside = str(tmp_path)
+    found = SimpleNamespace(
+        glob=lambda pattern: glob.glob(pattern) if pattern.startswith(inside) else [], escape=glob.escape
+    )
+    monkeypatch.setattr(blender, "glob", found)
+    return folder
+
+
+def save(tmp_path, body=SAVES, photo="photo.jpg"):
+    program = identify(stand_in(tmp_path / "blender-program", body))
+    head = SimpleNamespace(save=lambda path: path.write_bytes(b"head"))
+    picture = SimpleNamespace(path=tmp_path / photo, pixels=np.zeros((2, 3, 3), np.uint8))
+    out = tmp_path / "out" / "head.blend"
+    out.parent.mkdir(exist_ok=True)
+    takes = [tmp_path / "photo.take.npz", tmp_path / "photo.face2.take.npz"]
+    return save_blend(program, head, takes, picture, out, no_progress), out
+
+
+class TestFinding:
+    def test_none_where_there_is_none(self, no_blender):
+        assert find_blender() is None
+
+    def test_on_the_path(self, no_blender):
+        path = stand_in(no_blender / "blender")
+        found = find_blender()
+        assert (found.path, found.version, found.is_module) == (str(path), (4, 2, 3), False)
+
+    def test_one_that_is_too_old_is_passed_over(self, no_blender, tmp_path):
+        stand_in(no_blender / "blender", version="3.6.5")
+        newer = stand_in(tmp_path / "home" / "blender-5.0.1-linux-x64" / "blender", version="5.0.1")
+        assert find_blender().path == str(newer)
+
+    def test_the_one_asked_for_comes_first_then_the_variable(self, no_blender, tmp_path, monkeypatch):
+        stand_in(no_blender / "blender")
+        by_variable = stand_in(tmp_path / "v" / "blender", version="4.5.0")
+        asked = stand_in(tmp_path / "a" / "blender", version="5.2.0")
+        monkeypatch.setenv("MIEN_BLENDER", str(by_variable))
+        assert find_blender().version == (4, 5, 0)
+        assert find_blender(str(asked)).version == (5, 2, 0)
+
+    def test_a_python_that_has_bpy_will_do(self, tmp_path):
+        path = tmp_path / "python"
+        body = '[ "$1" = --version ] && echo Python 3.11.7 || echo Blender 4.2.23'
+        path.write_text(f"#!/bin/sh\n{body}\n", encoding="utf-8")
+        path.chmod(0o755)
+        found = identify(path)
+        assert (found.version, found.is_module) == ((4, 2, 23), True)
+
+    @pytest.mark.parametrize(
+        ("make", "said"),
+        [
+            (lambda path: None, "There is no Blender at"),
+            (lambda path: stand_in(path, version="3.6.5"), "is Blender 3.6.5, which is too old"),
+            (lambda path: path.write_text("not a program"), "is not a Blender that runs"),
+            (lambda path: os.symlink(sys.executable, path), "is not a Blender that runs"),  # a Python without bpy
+        ],
+    )
+    def test_an_unusable_one_that_was_asked_for_is_refused(self, no_blender, tmp_path, make, said):
+        path = tmp_path / "asked"
+        make(path)
+        with pytest.raises(MienError, match=said) as caught:
+            find_blender(str(path))
+        assert caught.value.code is ErrorCode.BLENDER_FAILED
+
+    def test_without_one_bpy_is_installed(self, no_blender, monkeypatch):
+        asked = []
+
+        def ensure(release, interpreter, root, parent, progress):
+            asked.append((release.name, parent.name))
+            return str(stand_in(no_blender / "later" / "python"))
+
+        monkeypatch.setattr(blender, "choose_release", lambda releases: (releases[0], None))
+        monkeypatch.setattr(blender, "ensure_bpy", ensure)
+        assert prepare_blender(None, no_progress).version == (4, 2, 3)
+        assert asked == [("bpy-4.2", "environments")]
+
+
+class TestSaving:
+    def test_the_file_takes_its_place_and_the_rest_goes(self, tmp_path):
+        reported, out = save(tmp_path)
+        assert out.read_bytes() == b"BLENDER"
+        assert reported["blend"] == str(out)
+        assert list(out.parent.iterdir()) == [out]
+
+    def test_what_the_script_is_told(self, tmp_path):
+        reported, _ = save(tmp_path)
+        arguments = reported["arguments"]
+        assert arguments.count("--take") == 2
+        assert arguments[arguments.index("--photo") + 1] == str(tmp_path / "photo.jpg")
+
+    def test_a_photo_that_blender_cannot_show_is_handed_over_as_png(self, tmp_path):
+        reported, _ = save(tmp_path, photo="photo.heic")
+        arguments = reported["arguments"]
+        assert Path(arguments[arguments.index("--photo") + 1]).name == "photo.png"
+
+    @pytest.mark.parametrize(
+        ("body", "code", "said"),
+        [
+            (REFUSES, ErrorCode.WRONG_HEAD, "The take is of another head."),
+            (CRASHES, ErrorCode.BLENDER_FAILED, "signal 11"),
+            (SAYS_OK_WITHOUT_SAVING, ErrorCode.BLENDER_FAILED, "ended without saving"),
+            ("sys.exit(3)", ErrorCode.BLENDER_FAILED, "exit status 3"),
+        ],
+    )
+    def test_failures_leave_nothing(self, tmp_path, mien_home, body, code, said):
+        with pytest.raises(MienError, match=said) as caught:
+            save(tmp_path, body)
+        assert caught.value.code is code
+        assert list((tmp_path / "out").iterdir()) == []
+
+    def test_an_older_file_survives_a_crash(self, tmp_path, mien_home):
+        (tmp_path / "out").mkdir()
+        (tmp_path / "out" / "head.blend").write_bytes(b"yesterday's")
+        with pytest.raises(MienError):
+            save(tmp_path, CRASHES)
+        assert (tmp_path / "out" / "head.blend").read_bytes() == b"yesterday's"
+
+    def test_one_that_hangs_is_ended(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(blender, "_SAVE_SECONDS", 0.5)
+        with pytest.raises(MienError, match="did not finish") as caught:
+            save(tmp_path, "time.sleep(60)")
+        assert caught.value.code is ErrorCode.BLENDER_FAILED
+        assert list((tmp_path / "out").iterdir()) == []
+
+    def test_what_it_said_is_kept_for_the_user(self, tmp_path, mien_home):
+        with pytest.raises(MienError) as caught:
+            save(tmp_path, CRASHES)
+        log = mien_home / "logs" / "blender.log"
+        assert str(log) in caught.value.remedy
+        assert "blender.crash.txt" in log.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("output", "found"),
+    [
+        ('Blender 4.2\n{"ok": true}\nBlender quit\n', {"ok": True}),
+        ('{"ok": true}\n{"ok": false}\n', {"ok": False}),
+        ('{"ok": true}\n{not json\n', {"ok": True}),
+        ("nothing\n[1]\n", None),
+        ("", None),
+    ],
+)
+def test_our_line_is_found_among_others(output, found):
+    assert last_json_line(output) == found
+    assert json.dumps(found) == json.dumps(last_json_line(output))
