@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Photos dropped onto the viewport."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import bpy
+
+from .facts import PHOTO_SUFFIXES
+
+
+class MIEN_FH_photo(bpy.types.FileHandler):
+    """A photo of a face"""
+
+    bl_idname = "MIEN_FH_photo"
+    bl_label = "Face to Capture"
+    bl_import_operator = "mien.choose_photo"
+    bl_file_extensions = ";".join(PHOTO_SUFFIXES)
+
+    @classmethod
+    def poll_drop(cls, context: Any) -> bool:
+        """Only onto the 3D view."""
+        return context.area is not None and context.area.type == "VIEW_3D"
+
+
+CLASSES = (MIEN_FH_photo,)

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The end of a capture: the heads appear, as one undo step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import bpy
+
+from .. import compat
+from ..client.events import CaptureFinished
+from ..contract.errors import ErrorCode, MienError
+from ..contract.head import HeadDescription
+from ..contract.take import Take
+from ..rig import names
+from ..scene import Captured, add_captures
+from .preferences import user_folder
+
+if TYPE_CHECKING:
+    from .session import Request
+
+
+def finish(request: Request, event: CaptureFinished, head: HeadDescription | None) -> tuple[str, ...]:
+    """Build what a capture found and push one undo step.
+
+    Args:
+        request: What was asked for.
+        event: What came of it.
+        head: The head of the takes.
+
+    Returns:
+        Sentences about what could not be shown.
+
+    Raises:
+        MienError: What building raises; MISSING_FILE when the head is not there.
+    """
+    if head is None:
+        message = "The head that this capture needs is not in the cache."
+        raise MienError(ErrorCode.MISSING_FILE, message, "Capture again to fetch it.")
+    photo = request.options.source
+    options = request.scene_options
+    options = replace(options, name=options.name or names.from_file(photo))
+    with compat.window_context(request.scene):
+        scene = bpy.data.scenes.get(request.scene) or bpy.context.scene
+        captured = add_captures(head, event.takes, photo, scene, options)
+        _list_takes(scene, captured, event.takes, event.job)
+        if request.look_through and options.use_camera:
+            _look_through(scene)
+        bpy.ops.ed.undo_push(message="Capture Face")
+    return captured.warnings
+
+
+def _list_takes(scene: Any, captured: Captured, takes: Sequence[Take], job: str) -> None:
+    folder = Path(user_folder("takes"))
+    for number, (made, take) in enumerate(zip(captured.heads, takes, strict=True), start=1):
+        path = folder / f"{job}-{number}.npz"
+        take.save(path)
+        item = scene.mien.takes.add()
+        item.name = made.action
+        item.path = str(path)
+        item.head_sha256 = take.meta.head_sha256
+        item.frames = len(take)
+        item.engine = take.meta.engine
+        item.confidence = float(take.confidence.mean())
+    scene.mien.active_take = len(scene.mien.takes) - 1
+
+
+def _look_through(scene: Any) -> None:
+    """Let every 3D view of the scene look through its camera."""
+    for window in bpy.context.window_manager.windows:
+        if window.scene != scene:
+            continue
+        for area in window.screen.areas:
+            if area.type == "VIEW_3D":
+                area.spaces.active.region_3d.view_perspective = "CAMERA"

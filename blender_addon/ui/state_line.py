@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The line that says how the backend is, with the button that mends it; and errors in full."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import Any
+
+from ..client.events import ClientState
+from ..contract.errors import ErrorCode, MienError
+from .session import Session
+
+_DOTS = {
+    ClientState.STOPPED: "RADIOBUT_OFF",
+    ClientState.STARTING: "COLORSET_09_VEC",
+    ClientState.READY: "COLORSET_03_VEC",
+    ClientState.BUSY: "COLORSET_03_VEC",
+    ClientState.FAILED: "COLORSET_01_VEC",
+}
+_FIXES = {
+    ErrorCode.SETUP_FAILED: ("mien.open_preferences", "Preferences"),
+    ErrorCode.VERSION_MISMATCH: ("mien.open_preferences", "Preferences"),
+    ErrorCode.UNAUTHORISED: ("mien.open_preferences", "Preferences"),
+    ErrorCode.NO_NETWORK: ("mien.open_preferences", "Preferences"),
+    ErrorCode.BACKEND_DIED: ("mien.restart_backend", "Restart"),
+}
+
+
+def draw_state(layout: Any, session: Session, *, fix: bool = True) -> None:
+    """Draw the state line.
+
+    Args:
+        layout: Where.
+        session: Whose state.
+        fix: Also the button that mends a failure.
+    """
+    row = layout.row(align=True)
+    row.label(text=session.phrase, icon=_DOTS[session.client_state])
+    if fix and session.client_state is ClientState.FAILED and session.client_error:
+        operator, label = _FIXES.get(session.client_error.code, ("mien.open_log", "Open Log"))
+        row.operator(operator, text=label)
+
+
+def draw_problem(layout: Any, error: MienError, width: int) -> None:
+    """Draw an error: what happened, what to do, and the log.
+
+    Args:
+        layout: Where.
+        error: The error.
+        width: Characters in a line.
+    """
+    box = layout.box()
+    column = box.column(align=True)
+    first, *more = textwrap.wrap(error.message, width)
+    row = column.row(align=True)
+    row.alert = True
+    row.label(text=first, icon="ERROR")
+    row.operator("mien.clear_error", text="", icon="X", emboss=False)
+    for line in (*more, *textwrap.wrap(error.remedy, width)):
+        column.label(text=line)
+    box.operator("mien.open_log", text="Open Log", icon="TEXT")
