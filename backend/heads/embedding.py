@@ -17,41 +17,30 @@ from backend.faces import topology
 from backend.faces.landmarker import FaceFinder
 from backend.heads.model import HeadModel
 from backend.heads.surface import nearest_on_surface
-from backend.rendering.raster import interpolate, rasterize
+from backend.rendering.plain import PlainView, faces_of, plain_view
 from blender_addon.contract.head import HeadDescription, Landmarks
+from blender_addon.contract.projection import HEAD_TO_CAMERA
 
 SKIN = ("skin", "lips")
 EYE = ("sclera", "iris", "pupil")
-DRAWN = (*SKIN, *EYE, "teeth", "tongue", "mouth")
-"""Materials that are rendered; lashes would be taken for lid edges."""
 VIEW_SIZE = 512
+DISTANCE = 1.2
+"""Metres from the camera to the middle of the head."""
 MAX_YAW, MAX_PITCH = np.radians(35.0), np.radians(12.0)
 OPEN_JAW = np.radians(16.0)
-BACKGROUND = 150.0
 REACH = 0.02
 """A landmark farther than this fraction of the picture from any allowed pixel says nothing."""
 
 
 @dataclass(frozen=True)
 class Sightings:
-    """Landmarks seen on renders, as points of the template's surface."""
+    """Landmarks seen on M renders, as points of the template's surface; lashes, which the detector would take for lid
+    edges, are not rendered."""
 
     points: np.ndarray
     """(M,478,3) metres, not a number where a landmark was not seen"""
     open_mouth: np.ndarray
     """(M,) bool"""
-
-
-@dataclass(frozen=True)
-class _View:
-    """A render of the head."""
-
-    pixels: np.ndarray
-    """(S,S,3) uint8"""
-    face_ids: np.ndarray
-    """(S,S) visible triangle, -1 where empty"""
-    barycentric: np.ndarray
-    """(S,S,3)"""
 
 
 def landmark_embedding(
@@ -82,7 +71,7 @@ def landmark_embedding(
 
 def snap(head: HeadDescription, points: np.ndarray) -> Landmarks:
     """The embedding nearest to (478,3) points of the template: irises on the eyes, all else on skin and lips."""
-    eye, skin = _faces_of(head, EYE), _faces_of(head, SKIN)
+    eye, skin = faces_of(head, EYE), faces_of(head, SKIN)
     iris = np.isin(np.arange(len(points)), topology.IRISES)
     faces = np.zeros(len(points), np.int32)
     weights = np.zeros((len(points), 3), np.float32)
@@ -111,12 +100,6 @@ def ibug68(landmarks: Landmarks) -> Landmarks:
     )
 
 
-def _faces_of(head: HeadDescription, materials: tuple[str, ...]) -> np.ndarray:
-    """(F,) bool: faces with one of these materials."""
-    wanted = [index for index, name in enumerate(head.materials) if name in materials]
-    return np.isin(head.polygon_material[head.face_polygon], wanted)
-
-
 def _sight(
     head: HeadDescription,
     finder: FaceFinder,
@@ -136,7 +119,7 @@ def _sight(
                 head_rotation=torch.tensor([turn], dtype=torch.float32) if view else None,
                 jaw=torch.tensor([[jaw, 0, 0]], dtype=torch.float32),
             ).vertices[0]
-        view_of_head = _render(posed, head)
+        view_of_head = _render(posed.numpy(), head)
         found = finder.find(view_of_head.pixels)
         if found:
             landmarks = finder.refine(view_of_head.pixels, found[0]).landmarks
@@ -148,34 +131,23 @@ def _sight(
     return Sightings(np.stack(points), np.array(opened))
 
 
-def _render(posed: torch.Tensor, head: HeadDescription) -> _View:
-    """The head (V,3) from the front, filling the picture's middle, softly lit by a frontal light."""
-    centre = posed[:, :2].amin(dim=0) / 2 + posed[:, :2].amax(dim=0) / 2
-    reach = (posed[:, :2].amax(dim=0) - posed[:, :2].amin(dim=0)).max() * 0.6
-    image = torch.stack([posed[:, 0] - centre[0], centre[1] - posed[:, 1], -posed[:, 2]], dim=1) / reach
-    drawn = np.flatnonzero(_faces_of(head, DRAWN))
-    faces = torch.from_numpy(head.faces[drawn]).long()
-    fragments = rasterize(image[None], faces, (VIEW_SIZE, VIEW_SIZE))
-    corners = posed[faces]
-    normals = torch.zeros_like(posed).index_add_(
-        0, faces.flatten(), torch.linalg.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]).repeat_interleave(3, 0)
-    )
-    light = torch.nn.functional.normalize(normals, dim=1) @ torch.nn.functional.normalize(torch.tensor([0.2, 0.4, 1.0]), dim=0)
-    colours = torch.from_numpy(head.albedo.astype(np.float32)) * (0.45 + 0.6 * light.clamp(0, 1))[:, None]
-    picture = interpolate(fragments, faces, colours)[0]
-    picture = torch.where(fragments.mask[0][..., None], picture, torch.tensor(BACKGROUND)).clamp(0, 255)
-    face_ids = np.append(drawn, -1)[fragments.pix_to_face[0].numpy()]
-    return _View(picture.numpy().astype(np.uint8), face_ids, fragments.bary[0].numpy().astype(np.float64))
+def _render(posed: np.ndarray, head: HeadDescription) -> PlainView:
+    """The posed head (V,3) filling the middle of the picture."""
+    low, high = posed.min(axis=0), posed.max(axis=0)
+    focal = VIEW_SIZE * DISTANCE / ((high - low).max() * 1.2)
+    centre = HEAD_TO_CAMERA @ ((low + high) / 2)
+    matrix = np.array([[focal, 0, VIEW_SIZE / 2], [0, focal, VIEW_SIZE / 2], [0, 0, 1]])
+    return plain_view(posed, head, [0, 0, DISTANCE] - centre, matrix, (VIEW_SIZE, VIEW_SIZE), without=("lashes",))
 
 
-def _look_up(head: HeadDescription, picture: _View, landmarks: np.ndarray) -> np.ndarray:
+def _look_up(head: HeadDescription, picture: PlainView, landmarks: np.ndarray) -> np.ndarray:
     """(478,3) points of the template under landmarks (478,2) in pixels: the nearest allowed pixel of the render."""
     size = picture.face_ids.shape[0]
     iris = np.isin(np.arange(len(landmarks)), topology.IRISES)
     points = np.full((len(landmarks), 3), np.nan)
     pixel = np.clip(np.floor(landmarks).astype(int), 0, size - 1)
     for chosen, materials in ((iris, EYE), (~iris, SKIN)):
-        allowed = np.append(_faces_of(head, materials), False)[picture.face_ids]
+        allowed = np.append(faces_of(head, materials), False)[picture.face_ids]
         distance, (row, column) = distance_transform_edt(~allowed, return_indices=True)
         at = pixel[chosen][:, 1], pixel[chosen][:, 0]
         near = row[at], column[at]

@@ -119,7 +119,8 @@ def test_exact_landmarks_give_pose_gaze_and_expression_back(head, engine, model)
         turn = Rotation.from_rotvec(params.head_rotation[0]) * Rotation.from_rotvec(truth.rotation).inv()
         assert np.degrees(turn.magnitude()) < 1.0
         assert np.abs(translation[0] - truth.translation)[:2].max() < 0.005
-        assert abs(translation[0, 2] / truth.translation[2] - 1) < 0.06  # size and distance are told apart by the prior only
+        # Only the prior tells size and distance apart.
+        assert abs(translation[0, 2] / truth.translation[2] - 1) < 0.06
         # Iris depth follows the fitted eye, so the gaze is only as exact as the eye's place.
         assert np.degrees(np.abs(params.eyes[0].reshape(2, 3)[:, :2] - truth.eyes[:2]).max()) < 4
         assert np.corrcoef(params.expression[0], truth.expression)[0, 1] > 0.9
@@ -155,7 +156,8 @@ def test_units_stay_within_their_range_whatever_is_seen(head, engine):
     params = engine.estimate(landmarks, random.uniform(0, 1, (2, 52)))
     for values in (params.expression, params.eyelids):
         assert values.min() >= 0 and values.max() <= 1
-    assert all(np.isfinite(getattr(params, name)).all() for name in ("identity", "head_rotation", "crop_camera", "eyes"))
+    for name in ("identity", "head_rotation", "crop_camera", "eyes"):
+        assert np.isfinite(getattr(params, name)).all()
 
 
 def test_a_head_without_arkit_units_is_refused():
