@@ -93,7 +93,11 @@ def small_take(person: int = 1, source: str = "photo.jpg", frames: int = 1, **ch
 def same_arrays(one: Take | HeadDescription, other: Take | HeadDescription) -> bool:
     """Whether two takes or heads are equal in every value, type and shape."""
     (meta, arrays), (other_meta, other_arrays) = one.to_arrays(), other.to_arrays()
-    return meta == other_meta and arrays.keys() == other_arrays.keys() and all(
-        array.dtype == other_arrays[name].dtype and np.array_equal(array, other_arrays[name])
-        for name, array in arrays.items()
+    return (
+        meta == other_meta
+        and arrays.keys() == other_arrays.keys()
+        and all(
+            array.dtype == other_arrays[name].dtype and np.array_equal(array, other_arrays[name])
+            for name, array in arrays.items()
+        )
     )

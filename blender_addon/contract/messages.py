@@ -6,6 +6,7 @@ The client asks, the server answers each request once with the same id; nothing 
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ import numpy as np
 from .errors import ErrorCode, MienError
 from .head import CommercialUse, HeadDescription
 from .options import CaptureOptions
-from .schema import Json, bad_message
+from .schema import MAX_TEXT, Json, bad_message
 from .take import Take
 
 MAX_HEADER = 4 << 20
@@ -84,6 +85,12 @@ class _JobMessage:
         check_job_id(self.job)
 
 
+def _is_plain(value: object) -> bool:
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return value is None or isinstance(value, (bool, int)) or (isinstance(value, str) and len(value) <= MAX_TEXT)
+
+
 @dataclass(frozen=True)
 class ErrorInfo:
     """A `MienError` in a message."""
@@ -96,10 +103,7 @@ class ErrorInfo:
     @classmethod
     def of(cls, error: MienError) -> ErrorInfo:
         """The message form of an error; details that are not plain values travel as text."""
-        plain = {
-            name: value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
-            for name, value in error.details.items()
-        }
+        plain = {name: value if _is_plain(value) else str(value)[:MAX_TEXT] for name, value in error.details.items()}
         return cls(error.code, error.message, error.remedy, Json(plain))
 
     def to_error(self) -> MienError:
