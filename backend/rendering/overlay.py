@@ -37,7 +37,7 @@ MAX_PORTRAITS = 4
 _FRONT_ASPECT, _SIDE_ASPECT = 0.62, 0.72
 _MARGIN = 0.3
 """Photo kept around the heads when it is cropped, as a fraction of the largest head's height."""
-_LARGE_ENOUGH = 0.45
+_LARGE_ENOUGH = 0.6
 """Heads that take this part of the photo's height need no crop."""
 
 _CLAY = (0.70, 0.80, 0.96)

@@ -26,6 +26,7 @@ _DISTANCE = 1.1
 _FILL = 0.88
 """Part of the picture's height (or width) that the head takes."""
 _PLAIN_BACKGROUND = 0.87
+_MOUTH_LIGHT = {"teeth": 0.42, "tongue": 0.28}
 _SHINE = {"skin": (0.045, 22.0), "lips": (0.09, 45.0), "sclera": (0.35, 160.0), "iris": (0.35, 160.0)}
 _SHINE |= {"pupil": (0.35, 160.0), "teeth": (0.2, 70.0), "tongue": (0.1, 40.0)}
 """Strength and sharpness of the highlight by material."""
@@ -82,7 +83,8 @@ def render_head(
             mesh = tessellated(points, normals, faces, albedo)
         else:
             light = light or studio_light(points, faces, normals)
-            mesh = tessellated(points, normals, faces, torch.cat((albedo, light.irradiance, light.key[:, None]), 1))
+            irradiance = torch.maximum(light.irradiance, _mouth_light(head))
+            mesh = tessellated(points, normals, faces, torch.cat((albedo, irradiance, light.key[:, None]), 1))
         fragments = rasterize(_framed(mesh.vertices, rotation, large), mesh.faces, large)
         if style == "plain":
             facing = interpolate(fragments, mesh.faces, mesh.normals @ rotation.t())[0][..., 2:].clamp(min=0)
@@ -161,6 +163,16 @@ def _studio_colour(fragments: Fragments, head: HeadDescription, mesh: FineMesh, 
     return colour * irradiance + strength[material][..., None] * fresnel * lobe * key
 
 
+def _mouth_light(head: HeadDescription) -> Tensor:
+    """Least light (V, 1) on teeth and tongue, where no light finds its way past lips that are one polygon thick."""
+    least = torch.zeros(len(head.template), 1)
+    for name, amount in _MOUTH_LIGHT.items():
+        if name in head.materials:
+            polygons = head.polygons[head.polygon_material == head.materials.index(name)]
+            least[torch.from_numpy(polygons[polygons >= 0]).long()] = amount
+    return least
+
+
 def _shine(head: HeadDescription) -> tuple[Tensor, Tensor]:
     values = torch.tensor([_SHINE.get(name, (0.0, 10.0)) for name in head.materials])
     return values[:, 0], values[:, 1]
@@ -175,4 +187,6 @@ def _studio_ground(size: tuple[int, int]) -> Tensor:
     """A dark grey backdrop, lighter at the height of the face; the same across, so that pictures join."""
     y = torch.linspace(-1, 1, size[0])
     glow = torch.exp(-1.3 * (y + 0.1) ** 2)[:, None, None]
-    return (torch.tensor([0.115, 0.118, 0.125]) + glow * torch.tensor([0.085, 0.087, 0.092])).expand(*size, 3)
+    ground = torch.tensor([0.115, 0.118, 0.125]) + glow * torch.tensor([0.085, 0.087, 0.092])
+    grain = torch.rand((*size, 1), generator=torch.Generator().manual_seed(0)) - 0.5
+    return ground + grain * (4 / 255)  # or the gradient shows as bands

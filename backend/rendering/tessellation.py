@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-_BULGE = 0.75
+_BULGE = 0.5
+"""Exact for the middle of an arc."""
 
 
 @dataclass(frozen=True)
