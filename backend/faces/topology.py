@@ -56,17 +56,13 @@ MIRROR_BLENDSHAPES = _frozen([BLENDSHAPE_NAMES.index(_mirrored_name(name)) for n
 """(52,) permutation: `scores[MIRROR_BLENDSHAPES]` are the scores of the mirrored face."""
 
 MIRROR_478, TRIANGLES_468 = _load()
-"""(478,) permutation that swaps left and right, an involution; (852,3) triangles of the mesh, clockwise on screen
-for a face towards the camera. The eyes and the mouth are open."""
+"""(478,) permutation that swaps left and right, an involution; (852,3) triangles of the mesh, counter-clockwise on
+screen for a face towards the camera. The eyes and the mouth are open."""
 
 # Chains run from the person's right to the left along x, or down the face, unless said otherwise.
-LIPS_OUTER = _frozen(
-    [61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291, 375, 321, 405, 314, 17, 84, 181, 91, 146]
-)
+LIPS_OUTER = _frozen([61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291, 375, 321, 405, 314, 17, 84, 181, 91, 146])
 """Closed loop: right corner, upper lip, left corner, lower lip."""
-LIPS_INNER = _frozen(
-    [78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308, 324, 318, 402, 317, 14, 87, 178, 88, 95]
-)
+LIPS_INNER = _frozen([78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308, 324, 318, 402, 317, 14, 87, 178, 88, 95])
 """Closed loop like `LIPS_OUTER`."""
 LIPS = _frozen([*LIPS_OUTER, *LIPS_INNER])
 RIGHT_LID_UPPER = _frozen([33, 246, 161, 160, 159, 158, 157, 173, 133])
