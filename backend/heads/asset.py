@@ -16,10 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blender_addon.contract.errors import ErrorCode, MienError
-from blender_addon.contract.files import load_arrays, save_arrays
+from blender_addon.contract.files import atomic_write, load_arrays, save_arrays
 from blender_addon.contract.head import HeadDescription, Landmarks
 
 ASSET_FORMAT = 1
+HASH_FILE = "SHA256"
+"""Written beside the asset: hash and name, as sha256sum does."""
+
 IDENTITY_STEP = 2e-6
 """Metres. All 120 components at 3 sigma add up to less than 0.12 mm of rounding with room to spare."""
 UNIT_STEP = 2e-6
@@ -31,7 +34,7 @@ _TEXTS = ("id", "licence", "commercial_use", "materials", "expression_names", "j
 
 
 def save_asset(head: HeadDescription, path: Path) -> str:
-    """Write a head as an asset.
+    """Write a head as an asset, and its hash beside it.
 
     Args:
         head: the head; its ``sha256`` is not stored, since it is that of the file.
@@ -49,7 +52,7 @@ def save_asset(head: HeadDescription, path: Path) -> str:
         "unit_step": UNIT_STEP, "corrective_step": CORRECTIVE_STEP,
     }
     arrays = {name: getattr(head, name) for name in _PLAIN}
-    arrays["skinning"] = np.round(head.skinning / WEIGHT_STEP).astype(np.uint16)
+    arrays["skinning"] = _fixed_weights(head.skinning)
     # Component by component, so that each component's bytes lie together.
     arrays |= _planes("identity", _fixed(head.identity.transpose(2, 0, 1), IDENTITY_STEP))
     units = np.concatenate([head.expression, head.eyelids], axis=2).transpose(2, 0, 1)
@@ -59,7 +62,10 @@ def save_asset(head: HeadDescription, path: Path) -> str:
         arrays[f"landmarks.{name}.faces"] = marks.faces
         arrays[f"landmarks.{name}.barycentric"] = marks.barycentric
     save_arrays(path, meta, arrays)
-    return file_sha256(path)
+    sha256 = file_sha256(path)
+    line = f"{sha256}  {path.name}\n".encode("ascii")
+    atomic_write(path.with_name(HASH_FILE), lambda file: file.write(line))
+    return sha256
 
 
 def load_asset(path: Path) -> HeadDescription:
@@ -130,6 +136,14 @@ def _fixed(values: NDArray, step: float) -> NDArray[np.int16]:
     if np.abs(steps).max() > np.iinfo(np.int16).max:
         raise ValueError(f"An offset of {np.abs(values).max() * 1e3:.1f} mm does not fit into steps of {step} m.")
     return steps.astype(np.int16)
+
+
+def _fixed_weights(weights: NDArray) -> NDArray[np.uint16]:
+    """Rows in steps that add up to 1 exactly, so that reading and writing again changes nothing."""
+    steps = np.round(weights.astype(np.float64) / WEIGHT_STEP).astype(np.int64)
+    rows = np.arange(len(steps))
+    steps[rows, steps.argmax(axis=1)] += round(1.0 / WEIGHT_STEP) - steps.sum(axis=1)
+    return steps.astype(np.uint16)
 
 
 def _planes(name: str, values: NDArray[np.int16]) -> dict[str, NDArray]:

@@ -56,7 +56,8 @@ def cut_charts(topology: HeadTopology, materials: NDArray[np.uint8]) -> list[Cha
         materials: (P,) material of each polygon.
     """
     parts = topology.parts
-    mouth = materials == MATERIALS.index("mouth")
+    mouth = (materials == MATERIALS.index("mouth")) & (parts == "skin")
+    teeth = np.isin(parts, ("teeth", "gums"))
     sockets = [_socket(topology, side) for side in (0, 1)]
     skin = (parts == "skin") & ~mouth & ~sockets[0] & ~sockets[1]
     lower = np.zeros(len(parts), bool)
@@ -69,7 +70,7 @@ def cut_charts(topology: HeadTopology, materials: NDArray[np.uint8]) -> list[Cha
         (name, chosen, [])
         for name, chosen in (
             ("mouth", mouth), ("socket.L", sockets[0]), ("socket.R", sockets[1]), ("neck_cap", parts == "neck_cap"),
-            ("teeth_upper", (parts == "teeth") & ~lower), ("teeth_lower", (parts == "teeth") & lower),
+            ("teeth_upper", teeth & ~lower), ("teeth_lower", teeth & lower),
             ("tongue_top", (parts == "tongue") & upward), ("tongue_bottom", (parts == "tongue") & ~upward),
         )
     ]
@@ -90,7 +91,7 @@ def _chart(topology: HeadTopology, name: str, polygons: NDArray[np.int64], seams
 
 
 def _split_corners(polygons: NDArray[np.int64], seams: list[list[int]]) -> NDArray[np.int64]:
-    """(p,4) new vertex numbers: corners at one vertex are one as long as polygons around it share edges off the seams."""
+    """(p,4) new vertex numbers: corners at one vertex are one where polygons share an edge that is no seam."""
     cut = {frozenset(edge) for seam in seams for edge in zip(seam, seam[1:], strict=False)}
     sides: dict[tuple[int, int], int] = {}
     links: list[tuple[int, int]] = []
@@ -147,7 +148,10 @@ def _back_seam(topology: HeadTopology, skin: NDArray[np.bool_]) -> list[int]:
 
 
 def _neck_dart(topology: HeadTopology, skin: NDArray[np.bool_]) -> list[int]:
-    """Vertices from the neck's end up its left side to behind the ear: the neck is narrower than what it carries."""
+    """Vertices from the neck's end up its left side to behind the ear.
+
+    The neck is narrower than the head: without the dart its front would be stretched sideways.
+    """
     polygons = topology.polygons[skin]
     pairs = np.concatenate([polygons[:, [k, (k + 1) % 4]] for k in range(4)])
     pairs = pairs[(pairs >= 0).all(axis=1)]

@@ -156,20 +156,20 @@ def extend(soup: PolygonSoup, loop: list[int], height: NDArray[np.float64], dept
         ends = []
         for other in sorted(inner[vertex]):
             reach = depth / sum(weight * height[v] for v, weight in soup.rows[other].items())
-            ends.append(_mix([(soup.rows[vertex], 1.0 + reach), (soup.rows[other], -reach)]))
+            ends.append(mix([(soup.rows[vertex], 1.0 + reach), (soup.rows[other], -reach)]))
         ring.append(len(soup.rows))
-        soup.rows.append(_mix([(end, 1.0 / len(ends)) for end in ends]))
+        soup.rows.append(mix([(end, 1.0 / len(ends)) for end in ends]))
     _add_ring(soup, loop, ring)
     return ring
 
 
 def cap(soup: PolygonSoup, loop: list[int]) -> None:
     """Close a loop with rings of quads and a fan of triangles about its centre."""
-    centre = _mix([(soup.rows[v], 1.0 / len(loop)) for v in loop])
+    centre = mix([(soup.rows[v], 1.0 / len(loop)) for v in loop])
     previous = loop
     for part in _CAP_RINGS:
         ring = list(range(len(soup.rows), len(soup.rows) + len(loop)))
-        soup.rows.extend(_mix([(soup.rows[v], 1.0 - part), (centre, part)]) for v in loop)
+        soup.rows.extend(mix([(soup.rows[v], 1.0 - part), (centre, part)]) for v in loop)
         _add_ring(soup, previous, ring)
         previous = ring
     soup.rows.append(centre)
@@ -186,7 +186,8 @@ def _add_ring(soup: PolygonSoup, outer: list[int], inner: list[int]) -> None:
         soup.origin.append(-1)
 
 
-def _mix(rows: list[tuple[Row, float]]) -> Row:
+def mix(rows: list[tuple[Row, float]]) -> Row:
+    """Weighted sum of rows."""
     total: Row = {}
     for row, weight in rows:
         for vertex, part in row.items():

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,13 +17,16 @@ MATERIALS = ("skin", "lips", "sclera", "iris", "pupil", "teeth", "tongue", "mout
 SKIN = np.array([206.0, 160.0, 136.0])
 RED = np.array([196.0, 122.0, 106.0])
 LIPS = np.array([172.0, 92.0, 88.0])
+GUMS = np.array([168.0, 92.0, 88.0])
 BROW = np.array([84.0, 60.0, 48.0])
 FLAT = {
     "teeth": (232, 222, 202), "tongue": (176, 92, 92), "mouth": (112, 48, 46), "lashes": (40, 30, 26),
     "sclera": (236, 232, 226), "iris": (84, 92, 98), "limbus": (44, 50, 56), "pupil": (10, 9, 9),
 }
 
-_BROW_LINE = np.array([[0.0146, 0.0402], [0.0238, 0.0419], [0.032, 0.0452], [0.040, 0.0434], [0.0469, 0.0402], [0.0515, 0.036]])
+_BROW_LINE = np.array(
+    [[0.0146, 0.0402], [0.0238, 0.0419], [0.032, 0.0452], [0.040, 0.0434], [0.0469, 0.0402], [0.0515, 0.036]]
+)
 """Left eyebrow on the template seen from the front (x,y) in metres, from the nose outwards."""
 _BROW_WIDTH = (0.0036, 0.0036, 0.0036, 0.0034, 0.0030, 0.0022)
 
@@ -44,6 +49,7 @@ def _polygon_masks(sources: Sources, base: BaseMesh, topology: HeadTopology, nam
 def polygon_materials(sources: Sources, base: BaseMesh, topology: HeadTopology) -> NDArray[np.uint8]:
     """(P,) index into MATERIALS."""
     names = np.where(topology.parts == "neck_cap", "skin", topology.parts)
+    names = np.where(names == "gums", "mouth", names)
     skin = names == "skin"
     names = np.where(skin & (_polygon_masks(sources, base, topology, "inside-mouth") > 0.5), "mouth", names)
     names = np.where((names == "skin") & (_polygon_masks(sources, base, topology, "lips") > 0.5), "lips", names)
@@ -67,6 +73,8 @@ def albedo(topology: HeadTopology, materials: NDArray[np.uint8]) -> NDArray[np.u
     for name in ("mouth", "teeth", "tongue", "lashes"):
         share = _material_share(topology, materials, MATERIALS.index(name))[:, None]
         colours = (1 - share) * colours + share * np.array(FLAT[name], dtype=float)
+    gums = np.setdiff1d(topology.vertices_of("gums"), topology.vertices_of("teeth"))
+    colours[gums] = GUMS
     for eye, fit in zip(topology.eye_vertices, topology.eyes, strict=True):
         colours[eye] = _eye_colours(fit.mesh.angles)
     return np.clip(np.round(colours), 0, 255).astype(np.uint8)
@@ -79,9 +87,7 @@ def _bump(points: NDArray[np.float64], centre: NDArray[np.float64], radius: floa
 def _brow_density(points: NDArray[np.float64]) -> NDArray[np.float64]:
     """(V,) how much eyebrow covers a vertex, by its distance from the brow's line seen from the front."""
     best = np.full(len(points), np.inf)
-    for (a, wa), (b, wb) in zip(
-        list(zip(_BROW_LINE, _BROW_WIDTH, strict=True))[:-1], list(zip(_BROW_LINE, _BROW_WIDTH, strict=True))[1:], strict=True
-    ):
+    for (a, wa), (b, wb) in itertools.pairwise(zip(_BROW_LINE, _BROW_WIDTH, strict=True)):
         along = np.clip((points[:, :2] - a) @ (b - a) / np.dot(b - a, b - a), 0.0, 1.0)
         distance = np.linalg.norm(points[:, :2] - a - along[:, None] * (b - a), axis=1)
         best = np.minimum(best, distance / (wa + along * (wb - wa)))

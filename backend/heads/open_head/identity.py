@@ -101,7 +101,7 @@ class HeadSampler:
 
     def __init__(self, names: list[str], asymmetric: set[str]) -> None:
         self._number = {name: k for k, name in enumerate(names)}
-        macros = set(macro_weights(AVERAGE)) | {n for n in names if n.split("-")[-1] in AGES or n.startswith("universal-")}
+        macros = {n for n in names if n.startswith((*RACES, "universal-"))}
         self._sliders = _sliders([n for n in names if n not in macros], asymmetric)
         self._groups = sorted({s.group for s in self._sliders})
 

@@ -39,7 +39,9 @@ def neck_weights(topology: HeadTopology, rig: dict[str, list[list[float]]]) -> N
     return 0.5 * (weights + weights[topology.mirror])
 
 
-def skinning_weights(topology: HeadTopology, neck: NDArray[np.float64], jaw: NDArray[np.float64]) -> NDArray[np.float64]:
+def skinning_weights(
+    topology: HeadTopology, neck: NDArray[np.float64], jaw: NDArray[np.float64]
+) -> NDArray[np.float64]:
     """(V,5) weights of root, neck, jaw, left and right eye; rows sum to 1."""
     jaw = 0.5 * (jaw + jaw[topology.mirror])
     weights = np.stack([(1 - jaw) * (1 - neck), (1 - jaw) * neck, jaw, np.zeros_like(jaw), np.zeros_like(jaw)], axis=1)

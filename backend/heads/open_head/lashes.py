@@ -35,7 +35,9 @@ UPPER = LashStyle(30, 0.85, 0.42, False)
 LOWER = LashStyle(22, 0.5, 0.30, True)
 
 
-def card_grid(quads: NDArray[np.int64], points: NDArray[np.float64], root_near: NDArray[np.float64]) -> NDArray[np.int64]:
+def card_grid(
+    quads: NDArray[np.int64], points: NDArray[np.float64], root_near: NDArray[np.float64]
+) -> NDArray[np.int64]:
     """Order a card's vertices into a grid.
 
     Args:
@@ -118,9 +120,8 @@ def _at(grid: NDArray[np.int64], row: float, column: float) -> Row:
     r, c = min(int(row), grid.shape[0] - 2), min(int(column), grid.shape[1] - 2)
     fr, fc = row - r, column - c
     result: Row = {}
-    for vertex, weight in (
-        (grid[r, c], (1 - fr) * (1 - fc)), (grid[r, c + 1], (1 - fr) * fc), (grid[r + 1, c], fr * (1 - fc)), (grid[r + 1, c + 1], fr * fc),
-    ):
-        if weight > 0:
-            result[int(vertex)] = result.get(int(vertex), 0.0) + float(weight)
+    for i, down in ((r, 1 - fr), (r + 1, fr)):
+        for j, across in ((c, 1 - fc), (c + 1, fc)):
+            if down * across > 0:
+                result[int(grid[i, j])] = float(down * across)
     return result

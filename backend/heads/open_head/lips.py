@@ -26,7 +26,7 @@ def close_lips(topology: HeadTopology, materials: NDArray[np.uint8]) -> HeadTopo
         topology: the head.
         materials: (P,) material of each polygon.
     """
-    chosen = np.isin(materials, [MATERIALS.index("lips"), MATERIALS.index("mouth")])
+    chosen = np.isin(materials, [MATERIALS.index("lips"), MATERIALS.index("mouth")]) & (topology.parts == "skin")
     inner = np.unique(topology.polygons[chosen])
     inner = inner[inner >= 0]
     points = topology.template[inner]

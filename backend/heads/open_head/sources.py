@@ -86,7 +86,9 @@ class Sources:
     def __enter__(self) -> Sources:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._archive.close()
 
     def base_mesh(self) -> BaseMesh:
@@ -134,8 +136,8 @@ class Sources:
     def targets(self, folder: str) -> dict[str, Target]:
         """Read all morph targets directly inside ``targets/<folder>``, keyed by their name, in sorted order."""
         prefix = f"{_MPFB}targets/{folder}/"
-        members = [n for n in self._names if n.startswith(prefix) and n.endswith(".target.gz") and "/" not in n[len(prefix):]]
-        return {n[len(prefix):].removesuffix(".target.gz"): self._target(n) for n in members}
+        members = {n[len(prefix) :]: n for n in self._names if n.startswith(prefix) and n.endswith(".target.gz")}
+        return {n.removesuffix(".target.gz"): self._target(path) for n, path in members.items() if "/" not in n}
 
     def face_units(self) -> dict[str, Target]:
         """Read the 52 ARKit face units, keyed by their ARKit name, in sorted order."""

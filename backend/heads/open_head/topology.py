@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from .clipping import BEVEL, PolygonSoup, Row, boundary_loop, cap, clip, extend
+from .dental import LOWER_ARCH, UPPER_ARCH, build_arch
 from .eyes import EyeFit, eye_mesh, fit_eye, mirrored, polygon_materials
 from .lashes import LOWER, UPPER, card_grid, grow
 from .sources import BaseMesh, Sources, Target
@@ -21,11 +22,7 @@ CUT_POINT = np.array([0.0, -0.1265, -0.02])
 CUT_SLOPE = 0.41
 """The neck's cut: lower in front, through the pit of the neck and the root of the trapezius."""
 
-_HELPERS = {
-    "helper-upper-teeth": "teeth",
-    "helper-lower-teeth": "teeth",
-    "helper-tongue": "tongue",
-}
+_ARCHES = {"helper-upper-teeth": UPPER_ARCH, "helper-lower-teeth": LOWER_ARCH}
 _LASH_CARDS = {"helper-l-eyelashes-1": LOWER, "helper-l-eyelashes-2": UPPER}
 
 
@@ -40,8 +37,8 @@ class HeadTopology:
         eyes: left and right eyeball.
         template: (V,3) metres, mirror-symmetric.
         polygons: (P,4), -1 in the last column for a triangle.
-        origin: (P,) base polygon a polygon came from, -1 for the neck's end, lashes and eyeballs.
-        parts: (P,) "skin", "neck_cap", "teeth", "tongue", "lashes", "pupil", "iris" or "sclera".
+        origin: (P,) base polygon a polygon came from, -1 for the neck's end, teeth, lashes and eyeballs.
+        parts: (P,) "skin", "neck_cap", "teeth", "gums", "tongue", "lashes", "pupil", "iris" or "sclera".
         mirror: (V,) vertex permutation under x -> -x.
         eye_vertices: vertices of the left and of the right eyeball.
         lower_teeth: vertices of the lower teeth.
@@ -82,17 +79,21 @@ def build_topology(sources: Sources, base: BaseMesh, average: NDArray[np.float64
         average: (N,3) its vertices for the average person, mirror-symmetric, in head space.
     """
     soup, parts = _head_skin(base, average)
-    _append_helpers(soup, parts, base)
+    lower_teeth = _append_teeth(soup, parts, base, average, sources.mirror())
+    _append_tongue(soup, parts, base)
     _append_lashes(soup, parts, base, average, sources)
-    lower_teeth = _rows_from(soup, sources.vertex_group("helper-lower-teeth"))
     matrix = _as_matrix(soup.rows, len(average))
     plain = len(soup.rows)
     left = fit_eye(average, sources.vertex_group("helper-l-eye"), eye_mesh())
     right = fit_eye(average, sources.vertex_group("helper-r-eye"), mirrored(eye_mesh()))
     count = len(left.mesh.vertices)
     polygons = np.array([p if len(p) == 4 else [*p, -1] for p in soup.polygons])
-    shifted = [np.where(eye.mesh.polygons < 0, -1, eye.mesh.polygons + plain + k * count) for k, eye in enumerate((left, right))]
-    mirror = np.concatenate([_mirror_rows(soup.rows, sources.mirror()), plain + count + np.arange(count), plain + np.arange(count)])
+    eye_vertices = (plain + np.arange(count), plain + count + np.arange(count))
+    shifted = [
+        np.where(eye.mesh.polygons < 0, -1, eye.mesh.polygons + vertices[0])
+        for eye, vertices in zip((left, right), eye_vertices, strict=True)
+    ]
+    mirror = np.concatenate([_mirror_rows(soup.rows, sources.mirror()), eye_vertices[1], eye_vertices[0]])
     polygons = _mirror_consistent(np.concatenate([polygons, *shifted]), mirror)
     eye_parts = polygon_materials(left.mesh)
     template = np.concatenate([matrix @ average, left.positions(), right.positions()])
@@ -105,7 +106,7 @@ def build_topology(sources: Sources, base: BaseMesh, average: NDArray[np.float64
         origin=np.concatenate([soup.origin, np.full(2 * len(eye_parts), -1)]).astype(np.int64),
         parts=np.concatenate([parts, eye_parts, eye_parts]),
         mirror=mirror,
-        eye_vertices=(plain + np.arange(count), plain + count + np.arange(count)),
+        eye_vertices=eye_vertices,
         lower_teeth=lower_teeth,
     )
 
@@ -142,16 +143,29 @@ def _connected(quads: NDArray[np.int64], height: NDArray[np.float64], seed: int)
     return np.flatnonzero((above[quads] & (labels[quads] == labels[seed])).any(axis=1))
 
 
-def _append_helpers(soup: PolygonSoup, parts: list[str], base: BaseMesh) -> None:
-    for name, part in _HELPERS.items():
-        chosen = np.flatnonzero(base.quad_groups == name)
-        used = np.unique(base.quads[chosen])
-        number = {int(v): len(soup.rows) + k for k, v in enumerate(used)}
-        soup.rows.extend({int(v): 1.0} for v in used)
-        for p in chosen:
-            soup.polygons.append([number[int(v)] for v in base.quads[p]])
-            soup.origin.append(int(p))
-            parts.append(part)
+def _append_teeth(
+    soup: PolygonSoup, parts: list[str], base: BaseMesh, average: NDArray[np.float64], mirror: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Upper and lower arch; returns the vertices of the lower one."""
+    first = len(soup.rows)
+    for name, style in _ARCHES.items():
+        rows, polygons, names = build_arch(base.quads[base.quad_groups == name], average, mirror, style)
+        first = len(soup.rows)
+        soup.rows += rows
+        soup.polygons += [[v + first for v in polygon] for polygon in polygons]
+        soup.origin += [-1] * len(polygons)
+        parts += names
+    return np.arange(first, len(soup.rows))
+
+
+def _append_tongue(soup: PolygonSoup, parts: list[str], base: BaseMesh) -> None:
+    chosen = np.flatnonzero(base.quad_groups == "helper-tongue")
+    number = {int(v): len(soup.rows) + k for k, v in enumerate(np.unique(base.quads[chosen]))}
+    soup.rows.extend({v: 1.0} for v in number)
+    for p in chosen:
+        soup.polygons.append([number[int(v)] for v in base.quads[p]])
+        soup.origin.append(int(p))
+        parts.append("tongue")
 
 
 def _append_lashes(
@@ -176,15 +190,11 @@ def _append_lashes(
         parts.append("lashes")
 
 
-def _rows_from(soup: PolygonSoup, base_vertices: NDArray[np.int64]) -> NDArray[np.int64]:
-    wanted = set(base_vertices.tolist())
-    return np.array([k for k, row in enumerate(soup.rows) if len(row) == 1 and next(iter(row)) in wanted])
-
-
 def _as_matrix(rows: list[Row], columns: int) -> sparse.csr_matrix:
     entries = [(k, vertex, weight) for k, row in enumerate(rows) for vertex, weight in row.items()]
     index = np.array([e[:2] for e in entries])
-    return sparse.csr_matrix((np.array([e[2] for e in entries]), (index[:, 0], index[:, 1])), shape=(len(rows), columns))
+    weights = np.array([e[2] for e in entries])
+    return sparse.csr_matrix((weights, (index[:, 0], index[:, 1])), shape=(len(rows), columns))
 
 
 def _mirror_rows(rows: list[Row], base_mirror: NDArray[np.int64]) -> NDArray[np.int64]:
