@@ -184,7 +184,7 @@ def quality_icon(confidence: float) -> str:
 
 def line_width(context: Any) -> int:
     """How many characters fit into a line of the region."""
-    scale = context.preferences.system.ui_scale
+    scale = context.preferences.system.ui_scale or 1.0  # 0 where there is no window
     width = context.region.width if context.region else 280
     return max(20, int((width - _MARGIN * scale) / (_CHARACTER * scale)))
 

@@ -149,6 +149,7 @@ class Session:
         self.error, self.progress, self.request = None, None, request
         self._job = self.client().capture(request.options)
         self._watch()
+        self.pump()
 
     def cancel(self) -> None:
         """Stop the capture that runs; the backend answers when it has stopped."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -32,11 +33,17 @@ sys.path.insert(0, str(FOLDER))  # for make_head, which scripts run by other Pyt
 @pytest.fixture(scope="session")
 def resources() -> Iterator[Path]:
     """Blender's user folder of this session, with the add-on in it; set before bpy is imported."""
+    from blender_addon.contract.places import models_dir
     from scripts.build_extension import stage
 
+    models = models_dir()
     with tempfile.TemporaryDirectory(prefix="mien-blender-") as folder:
         os.environ["BLENDER_USER_RESOURCES"] = folder
-        os.environ["MIEN_HOME"] = str(Path(folder) / "mien-home")
+        home = Path(folder) / "mien-home"
+        home.mkdir()
+        if models.is_dir():  # verified files that were fetched before need not be fetched again
+            shutil.copytree(models, home / "models")
+        os.environ["MIEN_HOME"] = str(home)
         extensions = Path(folder) / "extensions" / "user_default"
         extensions.mkdir(parents=True)
         stage(extensions / "mien")

@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Panels, menus and operators without a window: what they draw, what they say, what they undo."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fake_layout import draw
+
+
+@pytest.fixture
+def head(mien: Any, reference: Path) -> Any:
+    """The open head in the scene, active; the session is fresh."""
+    import bpy
+
+    mien("ui.session").end_session()
+    contract = mien("contract.head").HeadDescription.load(reference / "open.head.npz")
+    take = mien("contract.take").Take.load(reference / "open.take.npz")
+    captured = mien("scene").add_captures(contract, [take], None, bpy.context.scene)
+    yield bpy.data.objects[captured.heads[0].head.mesh]
+    mien("ui.session").end_session()
+
+
+def _classes(mien: Any) -> tuple[type, ...]:
+    return mien("ui")._classes()
+
+
+def _panels(mien: Any) -> list[type]:
+    import bpy
+
+    return [cls for cls in _classes(mien) if issubclass(cls, bpy.types.Panel)]
+
+
+def test_every_panel_draws_and_shows_the_order_of_work(mien: Any, head: Any) -> None:
+    import bpy
+
+    labels = [cls.bl_label for cls in _panels(mien) if not hasattr(cls, "bl_parent_id")]
+    assert labels == ["Mien", "Source", "Capture", "Takes", "Face"]
+    for cls in _panels(mien):
+        assert cls.bl_category == "Mien"
+        if not hasattr(cls, "poll") or cls.poll(bpy.context):
+            assert draw(cls)
+            if hasattr(cls, "draw_header_preset"):
+                assert len(draw(cls, "draw_header_preset")) == 2
+
+
+def test_the_face_section_has_every_control_of_the_head(mien: Any, head: Any) -> None:
+    import bpy
+
+    regions = mien("rig.regions")
+    drawn = [cls.bl_label for cls in _panels(mien) if hasattr(cls, "region") and cls.poll(bpy.context)]
+    assert drawn == ["Brows", "Eyes", "Nose and Cheeks", "Mouth", "Jaw", "Head"]
+    rows = regions.controls(key.name for key in head.data.shape_keys.key_blocks)
+    shown = [key for controls in rows.values() for control in controls for key in control.keys]
+    names = [key.name for key in head.data.shape_keys.key_blocks]
+    assert sorted(shown) == sorted(n for n in names if n != "Basis" and not n.startswith("Corrective"))
+    assert all(len(control.label.split()) <= 3 for controls in rows.values() for control in controls)
+
+
+def test_labels_are_short_and_tooltips_are_sentences_without_a_stop(mien: Any) -> None:
+    import bpy
+
+    checked = 0
+    for cls in _classes(mien):
+        texts = [(cls.bl_label, cls.__doc__)] if issubclass(cls, bpy.types.Operator) else []
+        own = getattr(cls, "__annotations__", {})
+        for prop in cls.bl_rna.properties:
+            if prop.identifier in own and not prop.is_hidden:
+                texts.append((prop.name, prop.description))
+        for label, tooltip in texts:
+            assert 1 <= len(label.split()) <= 3, label
+            assert label[0].isupper()
+            assert tooltip and not tooltip.endswith("."), (label, tooltip)
+            checked += 1
+        if issubclass(cls, bpy.types.Operator):
+            assert re.fullmatch(r"mien\.[a-z_]+", cls.bl_idname)
+    assert checked > 40
+
+
+def test_polls_say_what_is_missing(mien: Any) -> None:
+    import bpy
+
+    for operator, words in (
+        (bpy.ops.mien.cancel, "No capture is running"),
+        (bpy.ops.mien.update_joints, "Select a head"),
+        (bpy.ops.mien.reset_region, "Select a head"),
+        (bpy.ops.mien.key_region, "Select a head"),
+        (bpy.ops.mien.apply_take, "Capture a face first"),
+        (bpy.ops.mien.remove_take, "no takes"),
+    ):
+        assert not operator.poll()
+        with pytest.raises(RuntimeError, match=words):
+            operator()
+
+
+def test_update_joints_asks_for_identity_keys(mien: Any, head: Any) -> None:
+    import bpy
+
+    with pytest.raises(RuntimeError, match="capture it with Identity Keys"):
+        bpy.ops.mien.update_joints()
+
+
+def test_reset_and_key_a_region(mien: Any, head: Any) -> None:
+    import bpy
+
+    compat = mien("compat")
+    keys, rig = head.data.shape_keys.key_blocks, head.parent
+    bpy.ops.mien.reset_region(region="JAW")
+    assert keys["jawForward"].value == 0.0 and tuple(rig.pose.bones["jaw"].rotation_euler) == (0.0, 0.0, 0.0)
+    assert keys["mouthSmileLeft"].value > 0.0
+    bpy.context.scene.frame_set(20)
+    keys["jawForward"].value = 0.75
+    rig.pose.bones["jaw"].rotation_euler = (0.3, 0.0, 0.0)
+    bpy.ops.mien.key_region(region="JAW")
+    bpy.context.scene.frame_set(1)
+    bpy.context.scene.frame_set(20)
+    assert keys["jawForward"].value == pytest.approx(0.75)
+    assert rig.pose.bones["jaw"].rotation_euler.x == pytest.approx(0.3)
+    moved = [curve for curve in compat.fcurves_of(rig) if len(curve.keyframe_points) == 2]
+    assert {curve.data_path for curve in moved} == {'pose.bones["jaw"].rotation_euler'}
+
+
+def test_the_rig_counts_as_its_head(mien: Any, head: Any) -> None:
+    import bpy
+
+    bpy.context.view_layer.objects.active = head.parent
+    assert mien("ui.active_head").active_head(bpy.context) == head
+    bpy.context.view_layer.objects.active = bpy.context.scene.camera
+    assert mien("ui.active_head").active_head(bpy.context) is None
+
+
+def test_choosing_a_photo(mien: Any, tmp_path: Path) -> None:
+    import bpy
+
+    settings = bpy.context.scene.mien
+    with pytest.raises(RuntimeError, match="not a photo"):
+        bpy.ops.mien.choose_photo(filepath=str(_file(tmp_path / "notes.txt")))
+    with pytest.raises(RuntimeError, match="Cannot be read"):
+        bpy.ops.mien.choose_photo(filepath=str(tmp_path / "gone.jpg"))
+    assert settings.photo == ""
+    image = bpy.data.images.new("photo", 64, 48)
+    image.filepath_raw, image.file_format = str(tmp_path / "photo.png"), "PNG"
+    image.save()
+    assert bpy.ops.mien.choose_photo(filepath=str(tmp_path / "photo.png")) == {"FINISHED"}
+    assert settings.photo == str(tmp_path / "photo.png")
+    assert mien("ui.facts").facts(settings.photo).text.startswith("64 x 48, ")
+    assert "64 x 48" in " ".join(draw(bpy.types.MIEN_PT_source))
+    handler = bpy.types.MIEN_FH_photo
+    assert handler.bl_import_operator == "mien.choose_photo"
+    assert ".heic" in handler.bl_file_extensions and ".jpg" in handler.bl_file_extensions
+
+
+def test_capturing_without_a_photo_says_what_to_do(mien: Any, tmp_path: Path) -> None:
+    import bpy
+
+    with pytest.raises(RuntimeError, match="Choose one with the file button"):
+        bpy.ops.mien.capture_face()
+    with pytest.raises(RuntimeError, match="gone.jpg: Cannot be read"):
+        bpy.ops.mien.capture_face(filepath=str(tmp_path / "gone.jpg"))
+
+
+def test_a_missing_backend_is_said_with_the_way_out(mien: Any, tmp_path: Path, monkeypatch: Any) -> None:
+    import bpy
+
+    monkeypatch.setenv("MIEN_HOME", str(tmp_path))
+    session = mien("ui.session")
+    session.end_session()
+    drawn = draw(bpy.types.MIEN_PT_state)
+    assert "Not installed" in drawn and "operator:mien.open_preferences:Preferences" in drawn
+    with pytest.raises(RuntimeError, match="not installed"):
+        bpy.ops.mien.capture_face(filepath=str(_file(tmp_path / "photo.png")), wait=True)
+    assert any("not installed" in text for text in draw(bpy.types.MIEN_PT_capture))
+    preferences = draw_preferences(mien)
+    assert "python scripts/mien.py setup" in preferences
+    assert {"operator:mien.check_backend:Check", "operator:mien.restart_backend:Restart"} <= set(preferences)
+    session.end_session()
+
+
+def test_preferences_show_where_the_backend_lives(mien: Any, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setenv("MIEN_HOME", str(tmp_path))
+    places = mien("contract.places")
+    places.write_backend_record(places.BackendRecord("/opt/python", "/opt/mien", "0.1.0"))
+    drawn = draw_preferences(mien)
+    assert {"Folder: /opt/mien", "Python: /opt/python", f"Data: {tmp_path}"} <= set(drawn)
+    chosen = mien("ui.preferences").preferences()
+    chosen.use_remote = True
+    try:
+        assert {"prop:remote_address", "prop:remote_key", "operator:mien.copy_key:Copy Key"} <= set(draw_preferences(mien))
+    finally:
+        chosen.use_remote = False
+
+
+def draw_preferences(mien: Any) -> list[str]:
+    """What the add-on's preferences draw."""
+    from fake_layout import Layout
+
+    layout = Layout()
+    mien("ui.preferences_layout").draw_preferences(mien("ui.preferences").preferences(), layout)
+    return layout.drawn
+
+
+def test_the_addon_can_be_disabled_and_enabled_again(mien: Any, head: Any, evaluated: Any) -> None:
+    import bpy
+
+    module = mien("ui").__package__.rpartition(".")[0]
+    before = evaluated(head)
+    name = head.name
+    for _ in range(2):
+        bpy.ops.preferences.addon_disable(module=module)
+        assert not hasattr(bpy.types, "MIEN_OT_capture_face") and not hasattr(bpy.types.Scene, "mien")
+        np.testing.assert_allclose(evaluated(bpy.data.objects[name]), before, atol=1e-7)
+        bpy.ops.preferences.addon_enable(module=module)
+        assert hasattr(bpy.types, "MIEN_OT_capture_face") and bpy.context.scene.mien.face == 1
+
+
+def _file(path: Path) -> Path:
+    path.write_bytes(b"x")
+    return path
