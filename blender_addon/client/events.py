@@ -88,7 +88,7 @@ class CaptureFailed:
 
 @dataclass(frozen=True)
 class HeadReady:
-    """A head is in the cache.
+    """A head that was not in the cache is there now; it comes before the CaptureFinished that needs it.
 
     Attributes:
         sha256: Its hash.

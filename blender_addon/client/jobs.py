@@ -181,6 +181,7 @@ class Client:
             What happened since the last call, in order.
         """
         self._now = now
+        self._collect_heads()
         try:
             if self._launch is None and self._wanted:
                 self._launch = Launch(self._settings, now)
@@ -192,7 +193,7 @@ class Client:
                 self._launch.check()
         except MienError as error:
             self._fail(error)
-        self._collect()
+        self._collect_captures()
         self._show_state()
         events, self._events = self._events, []
         return events
@@ -237,9 +238,9 @@ class Client:
                     self._want_head(status.sha256)  # it travels while the capture computes
 
     def _want_head(self, sha256: str) -> bool:
-        if self._cache.has(sha256):
-            return True
         if sha256 not in self._asked_heads:
+            if self._cache.has(sha256):
+                return True
             self._asked_heads.add(sha256)
             self._ask(GetHead(sha256), lambda reply: self._on_head(sha256, reply))
         return False
@@ -265,8 +266,8 @@ class Client:
                 del self._overlays[reply.job]
                 self._events.append(OverlayReady(reply.job, reply.pixels))
 
-    def _collect(self) -> None:
-        """Take over what threads and callbacks left, and drop captures that are over."""
+    def _collect_heads(self) -> None:
+        """Take over heads whose saving ended; before captures go on, so that HeadReady comes before CaptureFinished."""
         for sha256, error in self._cache.saved():
             self._asked_heads.discard(sha256)
             if error is None:
@@ -274,6 +275,8 @@ class Client:
             else:
                 for capture in self._captures.values():
                     capture.head_failed(sha256, error)
+
+    def _collect_captures(self) -> None:
         for job, capture in list(self._captures.items()):
             self._events += capture.events()
             if capture.over:

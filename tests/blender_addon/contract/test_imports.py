@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The contract and the client are imported by Blender at start-up: they stay light and free of what may be missing there."""
+"""Blender imports the contract and the client at start-up: they stay light and free of what may be missing there."""
 
 from __future__ import annotations
 
