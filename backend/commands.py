@@ -102,7 +102,7 @@ def _output_paths(options: CaptureOptions, out: str | None) -> OutputPaths:
     if out is not None:
         make_folder(out)
     paths = OutputPaths(Path(out).absolute() if out is not None else source.parent, source.stem)
-    if paths.folder.is_dir():  # a photo in a folder that does not exist is a missing photo, and is said to be that
+    if os.path.isdir(paths.folder):  # where it is missing, so is the photo, which says more
         check_writable(paths.report)
     return paths
 

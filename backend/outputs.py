@@ -133,7 +133,7 @@ def check_writable(path: Path) -> None:
     Raises:
         MienError: NOT_PERMITTED, NO_SPACE or MISSING_FILE.
     """
-    if path.is_dir():
+    if os.path.isdir(path):  # unlike Path.is_dir, it does not fail in a folder that may not be looked into
         raise file_error(path, IsADirectoryError(21, "it is a folder"))
     with working_folder(path):
         pass
