@@ -2,7 +2,8 @@
 """Embed the detector's landmarks on the open head and calibrate them on photos and clips.
 
 Run from the repository's root: python scripts/embed_landmarks.py --photos FOLDER [--views N]
-The folder holds a sub-folder a person, each with photos or clips of that person. The asset is rewritten in place.
+The folder holds a sub-folder a person, each with photos or clips of that person. The asset and the
+fit's depth bias are rewritten in place.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from backend.engines.fit.calibration import CalibrationFace, calibrated, with_embedding  # noqa: E402
+from backend.engines.fit.calibration import CalibrationFace, calibrated, depth_bias, with_embedding  # noqa: E402
+from backend.engines.fit.evidence import DEPTH_BIAS_FILE  # noqa: E402
 from backend.faces.landmarker import FaceFinder  # noqa: E402
 from backend.heads import load_head  # noqa: E402
 from backend.heads.asset import with_landmarks  # noqa: E402
@@ -40,6 +42,7 @@ def main() -> int:
     finder = FaceFinder(landmarker_file(no_progress), threads=1)
     head = load_head("open")
     head = with_embedding(head, landmark_embedding(head, finder, options.views))
+    np.save(DEPTH_BIAS_FILE, depth_bias(head, finder))
     faces = [face for person in sorted(options.photos.iterdir()) for face in _faces(finder, person)]
     head = calibrated(head, faces)
     sha256 = with_landmarks(ASSET, head.landmarks)

@@ -6,7 +6,7 @@ Works for any head with a face: the detector itself says what it takes for a lip
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -107,8 +107,34 @@ def _sight(
     random: np.random.Generator,
     progress: Callable[[float], None],
 ) -> Sightings:
-    model = HeadModel(head)
     points, opened = [], []
+    for number, view in enumerate(detected_views(head, finder, views, random)):
+        if view is not None:
+            points.append(_look_up(head, view.picture, view.landmarks[:, :2]))
+            opened.append(view.jaw > 0)
+        progress((number + 1) / views)
+    if len(points) < views / 2:
+        raise ValueError(f"the detector found a face on {len(points)} of {views} renders of the head {head.id}")
+    return Sightings(np.stack(points), np.array(opened))
+
+
+@dataclass(frozen=True)
+class DetectedView:
+    """A random head, its render, and what the detector saw on it."""
+
+    posed: np.ndarray
+    """(V,3) metres, head space"""
+    jaw: float
+    picture: PlainView
+    landmarks: np.ndarray
+    """(478,3) pixels"""
+
+
+def detected_views(
+    head: HeadDescription, finder: FaceFinder, views: int, random: np.random.Generator
+) -> Iterator[DetectedView | None]:
+    """Renders of random heads turned at random, every other one with the jaw open; None where no face was detected."""
+    model = HeadModel(head)
     for view in range(views):
         jaw = OPEN_JAW * random.uniform(0.6, 1.2) if view % 2 else 0.0
         identity = random.normal(size=head.identity.shape[-1]) * (0.8 if view else 0.0)
@@ -118,17 +144,13 @@ def _sight(
                 identity=torch.as_tensor(identity[None], dtype=torch.float32),
                 head_rotation=torch.tensor([turn], dtype=torch.float32) if view else None,
                 jaw=torch.tensor([[jaw, 0, 0]], dtype=torch.float32),
-            ).vertices[0]
-        view_of_head = _render(posed.numpy(), head)
-        found = finder.find(view_of_head.pixels)
+            ).vertices[0].numpy()
+        picture = _render(posed, head)
+        found = finder.find(picture.pixels)
         if found:
-            landmarks = finder.refine(view_of_head.pixels, found[0]).landmarks
-            points.append(_look_up(head, view_of_head, landmarks[:, :2]))
-            opened.append(view % 2 == 1)
-        progress((view + 1) / views)
-    if len(points) < views / 2:
-        raise ValueError(f"the detector found a face on {len(points)} of {views} renders of the head {head.id}")
-    return Sightings(np.stack(points), np.array(opened))
+            yield DetectedView(posed, jaw, picture, finder.refine(picture.pixels, found[0]).landmarks)
+        else:
+            yield None
 
 
 def _render(posed: np.ndarray, head: HeadDescription) -> PlainView:

@@ -11,7 +11,8 @@ from scipy.spatial.transform import Rotation
 
 from backend.faces import topology
 from backend.faces.face import Face
-from backend.heads.embedding import ibug68, snap, surface_points, symmetrised
+from backend.faces.landmarker import FaceFinder
+from backend.heads.embedding import detected_views, ibug68, snap, surface_points, symmetrised
 from backend.solve.camera import DEFAULT_FOCAL_MM, camera_matrix
 from blender_addon.contract.head import HeadDescription, Landmarks
 from blender_addon.contract.projection import HEAD_TO_CAMERA, focal_pixels, project
@@ -57,6 +58,32 @@ def calibrated(head: HeadDescription, faces: Sequence[CalibrationFace], rounds: 
 def with_embedding(head: HeadDescription, landmarks: Landmarks) -> HeadDescription:
     """The head with these 478 landmarks and the iBUG-68 selection of them."""
     return replace(head, landmarks={**head.landmarks, EMBEDDING: landmarks, "ibug68": ibug68(landmarks)})
+
+
+def depth_bias(head: HeadDescription, finder: FaceFinder, views: int = 64, seed: int = 1) -> np.ndarray:
+    """How far the detector's depth is from the truth on renders of the head.
+
+    Returns:
+        (478,) metres along the head's z, positive where the detector says nearer; see `evidence.depth_bias`.
+    """
+    marks = head.landmarks[EMBEDDING]
+    corners = head.faces[marks.faces]
+    left, right = topology.OUTER_EYE_CORNERS
+    biases = []
+    for view in detected_views(head, finder, views, np.random.default_rng(seed)):
+        if view is None:
+            continue
+        truth = np.einsum("nk,nkd->nd", marks.barycentric, view.posed[corners])
+        seen = view.landmarks.astype(np.float64)
+        metres = np.linalg.norm(truth[left, :2] - truth[right, :2]) / np.linalg.norm(seen[left, :2] - seen[right, :2])
+        nearer = -seen[:, 2] * metres - truth[:, 2]
+        biases.append(nearer - nearer.mean())
+    return symmetrised_values(np.mean(biases, axis=0)).astype(np.float32)
+
+
+def symmetrised_values(values: np.ndarray) -> np.ndarray:
+    """(478,) averaged with its mirror image."""
+    return (values + values[topology.MIRROR_478]) / 2
 
 
 def _residual(engine: LandmarkFit, item: CalibrationFace) -> np.ndarray:

@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+from functools import cache
+from pathlib import Path
+
 import numpy as np
 import torch
 
@@ -16,7 +19,8 @@ POINT_SIGMA = 0.012
 """Standard deviation of a landmark as a fraction of the face box."""
 DEPTH_SIGMA = POINT_SIGMA / 0.15
 """The same of its relative depth, which the detector only guesses."""
-IDENTITY_SIGMA = 1.0
+IDENTITY_SIGMA = 0.8
+"""Below 1, since errors of neighbouring landmarks go together and so count for less than they seem to."""
 UNIT_SIGMA = 0.15
 """How far a unit may stray from the network's score; this keeps a smile from leaking into the identity."""
 EYELID_SIGMA = 0.2
@@ -24,6 +28,7 @@ JAW_SIGMA = 0.08
 JAW_OPEN = np.radians(24.3)
 """Jaw rotation of a full jawOpen, as measured on the lower teeth of the open head's data."""
 JAW_LIMIT = np.radians(35.0)
+DEPTH_BIAS_FILE = Path(__file__).with_name("depth_bias.npy")
 UNSCORED_UNITS = ("tongueOut",)
 """ARKit units that the network does not score; they stay at zero."""
 UNSEEN = 1e4
@@ -48,12 +53,23 @@ def landmark_weights() -> np.ndarray:
     return weights
 
 
-def observe(seen: np.ndarray, basis: LandmarkBasis, rotation: torch.Tensor) -> Observation:
+@cache
+def depth_bias() -> np.ndarray:
+    """(478,) metres along the head's z by which the detector places landmarks nearer than they are.
+
+    The detector's depth is that of its own canonical face. The bias is the mean over renders of random open heads;
+    `scripts/embed_landmarks.py` measures it.
+    """
+    return np.load(DEPTH_BIAS_FILE, allow_pickle=False).astype(np.float64)
+
+
+def observe(seen: np.ndarray, basis: LandmarkBasis, rotation: torch.Tensor, scale: np.ndarray) -> Observation:
     """Observations of B faces.
 
     Args:
         seen: (B,478,3) landmarks in crop NDC, depth in the scale of x.
         rotation: (B,3,3) a first guess of the head rotation, from which visibility follows.
+        scale: (B,) a first guess of the crop NDC per metre.
     """
     like = basis.mean
     sigma = POINT_SIGMA * BOX_SIDE / np.sqrt(np.maximum(landmark_weights(), UNSEEN**-2.0))
@@ -61,7 +77,8 @@ def observe(seen: np.ndarray, basis: LandmarkBasis, rotation: torch.Tensor) -> O
     visible = ((facing + 0.15) / 0.45).clamp(UNSEEN**-2.0, 1)
     sigma = like.new_tensor(sigma) / visible.sqrt()
     depth_sigma = sigma * (DEPTH_SIGMA / POINT_SIGMA)
-    return Observation(like.new_tensor(seen[..., :2]), like.new_tensor(seen[..., 2]), sigma, depth_sigma)
+    away = rotation[:, 2, 2, None] * like.new_tensor(scale)[:, None] * like.new_tensor(depth_bias())
+    return Observation(like.new_tensor(seen[..., :2]), like.new_tensor(seen[..., 2]) + away, sigma, depth_sigma)
 
 
 def score_prior(head: HeadDescription, basis: LandmarkBasis, blendshapes: np.ndarray) -> Prior:
