@@ -113,6 +113,17 @@ def test_object_arrays_with_tensors(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read["n"], np.arange(3))
 
 
+@pytest.mark.parametrize(
+    ("offset", "size", "stride"), [(0, (5,), (1,)), (3, (2,), (1,)), (0, (2, 2), (3, 1)), (-1, (1,), (1,))]
+)
+def test_a_tensor_that_claims_more_than_its_data_is_refused(written, offset: int, size: tuple, stride: tuple) -> None:
+    storage = torch.arange(4.0).storage()
+    forged = Runs(torch._utils._rebuild_tensor_v2, storage, offset, size, stride, False, OrderedDict())
+    with pytest.raises(MienError) as caught:
+        load_restricted(written({"t": forged}))
+    assert caught.value.details["cause"] == "code"
+
+
 def test_npz_with_plain_and_object_members(tmp_path: Path) -> None:
     path = tmp_path / "file.npz"
     np.savez(path, a=np.arange(4).reshape(2, 2, order="F"), d=np.array({"k": 1}, dtype=object))

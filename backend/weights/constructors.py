@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a pickle of numbers may call: stand-ins for the constructors of numpy, chumpy, scipy.sparse and torch.
+
+Even numpy's own constructors are replaced, because a forged dtype can turn them against memory. None of the stand-ins
+can be altered by the pickle that uses them.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable
+
+import numpy as np
+
+_PLAIN_DTYPE = re.compile(r"[biufSU]\d{1,6}\Z")
+
+
+class Refused(Exception):
+    """The pickle asks for something that is not on the list."""
+
+
+class _Sealed(type):
+    """A class that a pickle cannot alter."""
+
+    def __setattr__(cls, name: str, value: object) -> None:
+        raise TypeError("sealed")
+
+
+class DTypeStandIn(metaclass=_Sealed):
+    """numpy.dtype(code, align, copy) with its byte order from the state."""
+
+    __slots__ = ("code", "order")
+
+    def __init__(self, code: object, *_: object) -> None:
+        self.code = str(code)
+        self.order = "="
+
+    def __setstate__(self, state: tuple[object, ...]) -> None:
+        self.order = str(state[1])
+
+    @property
+    def is_object(self) -> bool:
+        return self.code in ("O", "O4", "O8")
+
+    def plain(self) -> np.dtype:
+        if not _PLAIN_DTYPE.match(self.code) or self.order not in "<>=|":
+            raise Refused(f"an array of type {self.code[:20]!r}")
+        return np.dtype(self.order + self.code)
+
+
+class ArrayStandIn(metaclass=_Sealed):
+    """numpy.ndarray; its contents come with the state."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, *_: object) -> None:
+        self.value: object = None
+
+    def __setstate__(self, state: tuple[object, ...]) -> None:
+        shape, dtype, fortran, data = state[-4:]
+        self.value = _array(data, dtype, shape, "F" if fortran else "C")
+
+
+class ObjectStandIn(metaclass=_Sealed):
+    """An instance of a known library's class: only its attributes are kept."""
+
+    __slots__ = ("state",)
+    name = ""
+
+    def __new__(cls, *_: object, **__: object) -> ObjectStandIn:
+        instance = super().__new__(cls)
+        instance.state = {}
+        return instance
+
+    def __init__(self, *_: object, **__: object) -> None:
+        return
+
+    def __setstate__(self, state: object) -> None:
+        if isinstance(state, tuple) and state and isinstance(state[0], dict):
+            state = state[0]
+        self.state = state if isinstance(state, dict) else {}
+
+
+class ChumpyStandIn(ObjectStandIn):
+    __slots__ = ()
+
+
+class SparseStandIn(ObjectStandIn):
+    __slots__ = ()
+
+
+def _array(data: object, dtype: object, shape: object, order: str) -> object:
+    """An array from a pickle's parts. Object arrays become what they hold: one thing, or a list."""
+    if not isinstance(dtype, DTypeStandIn) or not isinstance(shape, tuple) or not all(type(n) is int for n in shape):
+        raise Refused("a malformed array")
+    if dtype.is_object:
+        if not isinstance(data, list):
+            raise Refused("an array of raw pointers")
+        return data[0] if shape == () and len(data) == 1 else data
+    if isinstance(data, str):
+        data = data.encode("latin1")
+    return np.frombuffer(data, dtype.plain()).reshape(shape, order=order).copy()
+
+
+def _reconstruct(kind: object, *_: object) -> ArrayStandIn:
+    if kind is not ArrayStandIn:
+        raise Refused("a subclass of numpy.ndarray")
+    return ArrayStandIn()
+
+
+def _from_buffer(data: object, dtype: object, shape: object, order: object) -> ArrayStandIn:
+    made = ArrayStandIn()
+    made.value = _array(bytes(data), dtype, shape, "F" if order == "F" else "C")  # type: ignore[arg-type]
+    return made
+
+
+def _scalar(dtype: object, data: object) -> object:
+    value = _array([data] if isinstance(dtype, DTypeStandIn) and dtype.is_object else data, dtype, (), "C")
+    return value[()] if isinstance(value, np.ndarray) else value
+
+
+def _encode(text: object, encoding: object = "latin1") -> bytes:
+    if not isinstance(text, str) or encoding not in ("latin1", "latin-1"):
+        raise Refused("an unusual encoding")
+    return text.encode("latin1")
+
+
+def _reconstructor(kind: object, base: object, state: object) -> object:
+    if not (isinstance(kind, type) and issubclass(kind, ObjectStandIn)) or base is not object or state is not None:
+        raise Refused("an unusual constructor")
+    return kind()
+
+
+def _tensor_storage(data: object) -> object:
+    import torch  # only files with tensors need it
+
+    if not isinstance(data, bytes):
+        raise Refused("a malformed tensor")
+    return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+
+
+def _tensor(storage: object, offset: object, size: object, stride: object, *_: object) -> ArrayStandIn:
+    import torch
+
+    layout = (offset, *size, *stride)  # type: ignore[misc]
+    if not isinstance(storage, torch.storage.TypedStorage) or not all(type(n) is int and n >= 0 for n in layout):
+        raise Refused("a malformed tensor")
+    flat = torch.tensor([], dtype=storage.dtype).set_(storage)
+    last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))  # type: ignore[call-overload]
+    if 0 not in size and last >= flat.numel():  # type: ignore[operator]
+        raise Refused("a tensor larger than its data")
+    made = ArrayStandIn()
+    made.value = flat.as_strided(size, stride, offset).numpy().copy()  # type: ignore[arg-type]
+    return made
+
+
+def _ordered(items: object = ()) -> dict[object, object]:
+    return dict(items)  # type: ignore[call-overload]
+
+
+def _set(items: object = ()) -> set[object]:
+    return set(items)  # type: ignore[call-overload]
+
+
+def _no_bytes() -> bytes:
+    return b""
+
+
+class _Function:
+    """A function that a pickle can call but not alter."""
+
+    __slots__ = ("_call",)
+
+    def __init__(self, call: Callable[..., object]) -> None:
+        object.__setattr__(self, "_call", call)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise TypeError("sealed")
+
+    def __call__(self, *arguments: object) -> object:
+        return self._call(*arguments)
+
+
+_ALLOWED: dict[str, Callable[..., object]] = {
+    "numpy.ndarray": ArrayStandIn,
+    "numpy.dtype": DTypeStandIn,
+    "_codecs.encode": _Function(_encode),
+    "collections.OrderedDict": _Function(_ordered),
+    "torch.storage._load_from_bytes": _Function(_tensor_storage),
+    "torch._utils._rebuild_tensor_v2": _Function(_tensor),
+}
+for _copyreg, _builtins in (("copyreg", "builtins"), ("copy_reg", "__builtin__")):  # Python 3 and 2
+    _ALLOWED[f"{_copyreg}._reconstructor"] = _Function(_reconstructor)
+    _ALLOWED[f"{_builtins}.object"] = object
+    _ALLOWED[f"{_builtins}.set"] = _Function(_set)
+    _ALLOWED[f"{_builtins}.bytes"] = _Function(_no_bytes)
+for _core in ("numpy.core", "numpy._core"):  # numpy 1 and 2
+    _ALLOWED[f"{_core}.multiarray._reconstruct"] = _Function(_reconstruct)
+    _ALLOWED[f"{_core}.multiarray.scalar"] = _Function(_scalar)
+    _ALLOWED[f"{_core}.numeric._frombuffer"] = _Function(_from_buffer)
+_LIBRARIES = (
+    (re.compile(r"chumpy(\.\w+)*\.\w+\Z"), ChumpyStandIn),
+    (re.compile(r"scipy\.sparse(\.\w+)*\.(csc|csr|coo)_(matrix|array)\Z"), SparseStandIn),
+)
+
+
+def constructor(full_name: str) -> Callable[..., object]:
+    """The stand-in for a global name of a pickle.
+
+    Raises:
+        Refused: it is not on the list.
+    """
+    if full_name in _ALLOWED:
+        return _ALLOWED[full_name]
+    for pattern, base in _LIBRARIES:
+        if pattern.match(full_name):
+            return _Sealed(full_name, (base,), {"__slots__": (), "name": full_name})
+    raise Refused(full_name)
