@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A backend for other machines: kept keys, a list of clients, uploaded sources."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from blender_addon.client.events import CaptureFailed, CaptureFinished, ClientState, Progress, StateChanged
+from blender_addon.client.jobs import Client
+from blender_addon.client.launch import ClientSettings, RemoteBackend, client_keys
+from blender_addon.client.upload import Upload
+from blender_addon.contract import messages as m
+from blender_addon.contract.errors import ErrorCode, MienError
+from blender_addon.contract.options import CaptureOptions
+from tests.backend.server.raw import raw
+from tests.client_driver import FAKE_BACKEND, driving, source
+
+
+@pytest.fixture
+def server(tmp_path, mien_home, monkeypatch) -> Iterator[tuple[RemoteBackend, Path]]:
+    """A remote backend with a data folder of its own, and the list of its clients."""
+    home = tmp_path / "server-home"
+    monkeypatch.setenv("MIEN_HOME", str(home))
+    child = subprocess.Popen(
+        [sys.executable, str(FAKE_BACKEND), "--remote", "--bind", "tcp://127.0.0.1:*"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    monkeypatch.setenv("MIEN_HOME", str(mien_home))
+    try:
+        told = json.loads(child.stdout.readline())
+        yield RemoteBackend(told["endpoint"], told["public_key"]), home / "keys" / "clients.txt"
+        child.terminate()
+        assert child.wait(10) == 0
+        assert told["public_key"] in child.stderr.read().decode()
+    finally:
+        child.kill()
+        child.wait()
+        child.stdout.close()
+        child.stderr.close()
+
+
+def admit(clients: Path) -> None:
+    """Let this user in."""
+    clients.write_text(f"{client_keys().public} test\n")
+
+
+def test_a_photo_is_uploaded_and_captured(tmp_path, server):
+    remote, clients = server
+    admit(clients)
+    with driving(tmp_path, remote) as driver:
+        options = source(tmp_path, takes=2, filler="x" * 3_000_000)
+        driver.client.capture(options)
+        progress = driver.until(
+            lambda event: isinstance(event, Progress) and event.stage == "upload" and event.done > 0
+        )
+        assert progress.message == "Uploading"
+        finished = driver.wait_for(CaptureFinished)
+        name = Path(options.source).name
+        assert finished.report["source"] == name
+        assert {take.meta.source for take in finished.takes} == {name}
+        stored = list((clients.parents[1] / "uploads").iterdir())
+        assert len(stored) == 1
+        driver.client.capture(options)
+        driver.wait_for(CaptureFinished)
+
+
+def test_errors_name_the_users_file_and_not_the_backends(tmp_path, server):
+    remote, clients = server
+    admit(clients)
+    with driving(tmp_path, remote) as driver:
+        options = source(tmp_path, error=True)
+        driver.client.capture(options)
+        error = driver.wait_for(CaptureFailed).error
+        assert error.code is ErrorCode.NO_FACE
+        assert error.message == f"No face in {Path(options.source).name}."
+
+
+def test_an_unknown_client_is_refused_with_what_to_do(tmp_path, server):
+    remote, clients = server
+    with driving(tmp_path, remote) as driver:
+        job = driver.client.capture(source(tmp_path))
+        failed = driver.wait_for(CaptureFailed)
+        assert (failed.job, failed.error.code) == (job, ErrorCode.UNAUTHORISED)
+        assert driver.client.state is ClientState.FAILED
+        admit(clients)
+        driver.client.retry(job)
+        driver.wait_for(CaptureFinished)
+
+
+def test_a_wrong_server_key_is_told(tmp_path, server):
+    remote, clients = server
+    admit(clients)
+    with driving(tmp_path, RemoteBackend(remote.endpoint, client_keys().public)) as driver:
+        driver.client.start()
+        driver.until(lambda event: isinstance(event, StateChanged) and event.state is ClientState.FAILED)
+        assert driver.client.error.code is ErrorCode.UNAUTHORISED
+
+
+def test_clients_may_neither_read_files_nor_end_it(server):
+    remote, clients = server
+    admit(clients)
+    with raw(remote.endpoint, remote.public_key, client_keys()) as connection:
+        assert connection.ask(m.Shutdown()).code is ErrorCode.NOT_PERMITTED
+        assert connection.ask(m.Submit("a" * 32, CaptureOptions("/etc/passwd"))).code is ErrorCode.NOT_PERMITTED
+        missing = m.Submit("a" * 32, CaptureOptions("a.jpg"), upload="b" * 64)
+        assert connection.ask(missing).code is ErrorCode.MISSING_FILE
+
+
+def test_nobody_there(tmp_path, mien_home):
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        endpoint = f"tcp://127.0.0.1:{unused.getsockname()[1]}"
+    client = Client(ClientSettings(tmp_path, RemoteBackend(endpoint, client_keys().public)))
+    client.start()
+    for now in range(0, 200, 5):  # seconds pass only on paper
+        client.pump(float(now))
+    assert client.state is ClientState.FAILED
+    assert client.error.code is ErrorCode.NO_NETWORK
+    assert endpoint in client.error.message
+    client.close()
+
+
+@pytest.mark.parametrize(
+    ("remote", "code"),
+    [
+        (RemoteBackend("tcp://127.0.0.1:1", "short"), ErrorCode.UNAUTHORISED),
+        (RemoteBackend("nonsense", "x" * 40), ErrorCode.USAGE),
+    ],
+)
+def test_bad_preferences_are_told(tmp_path, mien_home, remote, code):
+    client = Client(ClientSettings(tmp_path, remote))
+    client.start()
+    client.pump(0.0)
+    assert client.error.code is code
+    client.close()
+
+
+def test_a_missing_source_is_told_before_anything_is_sent(tmp_path):
+    with pytest.raises(MienError) as caught:
+        Upload(str(tmp_path / "gone.jpg"))
+    assert caught.value.code is ErrorCode.MISSING_FILE
