@@ -42,7 +42,7 @@ _LARGE_ENOUGH = 0.6
 
 _CLAY = (0.70, 0.80, 0.96)
 _LINE = (0.97, 0.99, 1.0)
-_ALPHA, _LINE_ALPHA, _OWN_COLOUR = 0.44, 0.42, 0.4
+_ALPHA, _LINE_ALPHA, _OWN_COLOUR = 0.38, 0.36, 0.4
 _LINE_HALF_WIDTH = 0.45
 """Pixels of the finished picture."""
 
