@@ -46,7 +46,7 @@ def ensure_environment(
         Path of the environment's interpreter.
 
     Raises:
-        MienError: NO_NETWORK, NO_SPACE, WRONG_HASH, NOT_PERMITTED or SETUP_FAILED; a new environment is removed again.
+        MienError: NO_NETWORK, NO_SPACE, WRONG_HASH, NOT_PERMITTED or SETUP_FAILED. What was half-installed is removed.
     """
     if is_ready(folder, locks):
         return environment_python(folder)
@@ -85,9 +85,6 @@ def _make(
             _make_bare(folder, interpreter)
         python = environment_python(folder)
         pip_install(python, locks, stage, progress)
-        progress(stage, 1.0, "checking that everything loads")
-        check_imports(python, [module for lock in locks for module in modules_to_load(lock)])
-        write_stamp(folder, locks)
     except PipFailure as failure:
         if not keep:
             _remove(folder)
@@ -99,6 +96,10 @@ def _make(
             _remove(folder)
         raise
     unfinished.unlink()
+    # What fails from here on (a library that the system lacks) is mended outside: the packages stay for the next try.
+    progress(stage, 1.0, "checking that everything loads")
+    check_imports(python, [module for lock in locks for module in modules_to_load(lock)])
+    write_stamp(folder, locks)
 
 
 def _can_be_kept(folder: Path, interpreter: Interpreter) -> bool:

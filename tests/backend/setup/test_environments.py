@@ -98,15 +98,23 @@ def test_failed_installation_leaves_no_environment(index, tmp_path, progress):
     assert not folder.exists()
 
 
-def test_package_that_does_not_load_leaves_no_environment(index, tmp_path, progress):
-    body = "raise ImportError('libEGL.so.1: cannot open shared object file: No such file or directory')"
+def test_a_missing_system_library_is_named_and_the_next_try_goes_on_from_there(index, tmp_path, progress):
+    body = "import pathlib\nif not pathlib.Path(__file__).with_name('library').exists():\n    "
+    body += "raise ImportError('libEGL.so.1: cannot open shared object file: No such file or directory')"
     index.add("mienbroken", "1.0", body)
     folder = tmp_path / "env"
     lock = write_lock(tmp_path / "lock.txt", "mienbroken==1.0", loads="mienbroken")
     with pytest.raises(MienError, match=r"libEGL\.so\.1 is missing") as caught:
         ensure_environment(folder, [lock], this_interpreter(), progress)
     assert caught.value.code is ErrorCode.SETUP_FAILED
-    assert not folder.exists()
+    assert not is_ready(folder, [lock])
+
+    progress.steps.clear()
+    (installed,) = folder.glob("**/mienbroken.py")
+    installed.with_name("library").touch()
+    ensure_environment(folder, [lock], this_interpreter(), progress)
+    assert is_ready(folder, [lock])
+    assert not any("making" in message for message in progress.messages)
 
 
 def test_no_network_is_said_in_one_sentence(bare_pip, mien_home, tmp_path, progress, monkeypatch):
@@ -160,17 +168,17 @@ def test_two_first_uses_at_once_make_one_environment(tmp_path, progress, monkeyp
     assert made == [tmp_path / "env"]
 
 
-def test_stamp_is_the_last_thing_written(index, tmp_path, progress, monkeypatch):
-    """A stop right before the end must not leave an environment that looks whole."""
+@pytest.mark.parametrize("step", ["_make_bare", "pip_install", "check_imports"])
+def test_a_stop_at_any_step_leaves_nothing_that_looks_whole(tmp_path, progress, monkeypatch, mien_home, step):
     folder = tmp_path / "env"
 
     def stop(*_: object) -> None:
         assert not (folder / STAMP).exists()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(environments, "check_imports", stop)
-    monkeypatch.setattr(environments, "pip_install", lambda *_: None)
-    monkeypatch.setattr(environments, "_make_bare", lambda *_: None)
+    for name in ("_make_bare", "pip_install", "check_imports"):
+        monkeypatch.setattr(environments, name, stop if name == step else lambda *_: None)
     with pytest.raises(KeyboardInterrupt):
         ensure_environment(folder, [write_lock(tmp_path / "lock.txt")], this_interpreter(), progress)
-    assert not folder.exists()
+    assert folder.exists() == (step == "check_imports")
+    assert not (folder / STAMP).exists()
