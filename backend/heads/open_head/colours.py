@@ -43,7 +43,9 @@ def _polygon_masks(sources: Sources, base: BaseMesh, topology: HeadTopology, nam
     """(P,) mean of an atlas mask over the corners of the base polygons; 0 for polygons without an origin."""
     corners = base.uv[base.quad_uvs]
     values = _sample(sources.mask(name), corners.reshape(-1, 2)).reshape(-1, 4).mean(axis=1)
-    return np.where(topology.origin >= 0, values[topology.origin], 0.0)
+    values = np.where(topology.origin >= 0, values[topology.origin], 0.0)
+    # The masks are painted by hand: make them symmetric.
+    return 0.5 * (values + values[topology.polygon_mirror()])
 
 
 def polygon_materials(sources: Sources, base: BaseMesh, topology: HeadTopology) -> NDArray[np.uint8]:

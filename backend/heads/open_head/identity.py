@@ -232,11 +232,13 @@ def principal_components(
     mirrored = data.directions.reshape(-1, vertices, 3)[:, topology.mirror] * np.array([-1.0, 1.0, 1.0])
     mirrored = mirrored.reshape(len(data.directions), -1)
     swapped = data.joint_directions * np.array([-1.0, 1.0, 1.0])
+    # Signs are told by the left half alone: mirrored vertices would tie.
+    left = np.repeat(topology.template[:, 0] > 1e-6, 3)
     found = []
     for sign in (1.0, -1.0):
         half = 0.5 * (data.directions + sign * mirrored)
         joints = 0.5 * (data.joint_directions + sign * swapped)
-        found.extend(_eigen(half, joints, moment, count))
+        found.extend(_eigen(half, joints, moment, count, left))
     found.sort(key=lambda item: -item[0])
     chosen = found[:count]
     components = np.stack([c for _, c, _ in chosen], axis=-1).reshape(vertices, 3, count)
@@ -244,7 +246,11 @@ def principal_components(
 
 
 def _eigen(
-    directions: NDArray[np.float64], joints: NDArray[np.float64], moment: NDArray[np.float64], count: int
+    directions: NDArray[np.float64],
+    joints: NDArray[np.float64],
+    moment: NDArray[np.float64],
+    count: int,
+    telling: NDArray[np.bool_],
 ) -> list[tuple[float, NDArray[np.float64], NDArray[np.float64]]]:
     """The strongest components of directions.T @ c with E[c c^T] = moment: (variance, component, joints)."""
     values, vectors = np.linalg.eigh(moment)
@@ -256,6 +262,6 @@ def _eigen(
         # A component of unit variance in sample space: D^T root w has squared length = its variance.
         target_weights = root @ mixing[:, k]
         component = target_weights @ directions
-        sign = np.sign(component[np.argmax(np.abs(component))])
+        sign = np.sign(component[np.argmax(np.abs(component) * telling)])
         result.append((float(variances[k]), sign * component, sign * np.tensordot(target_weights, joints, axes=1)))
     return result

@@ -60,6 +60,10 @@ class HeadTopology:
         dense[target.indices] = target.offsets
         return np.concatenate([self.matrix @ dense, *(eye.offsets(dense) for eye in self.eyes)])
 
+    def polygon_mirror(self) -> NDArray[np.int64]:
+        """(P,) the polygon that is the mirror image of each polygon."""
+        return _polygon_twins(self.polygons, self.mirror)
+
     def mirrored(self, offsets: NDArray[np.float64]) -> NDArray[np.float64]:
         """Mirror per-vertex offsets (V,3) in x."""
         return offsets[self.mirror] * np.array([-1.0, 1.0, 1.0])
@@ -207,11 +211,16 @@ def _mirror_rows(rows: list[Row], base_mirror: NDArray[np.int64]) -> NDArray[np.
 def _mirror_consistent(polygons: NDArray[np.int64], mirror: NDArray[np.int64]) -> NDArray[np.int64]:
     """Rotate the corners of polygons so that mirrored polygons are cut into mirrored triangles."""
     result = polygons.copy()
-    number = {tuple(sorted(p[p >= 0])): k for k, p in enumerate(polygons)}
+    twins = _polygon_twins(polygons, mirror)
     for k, polygon in enumerate(polygons):
         corners = polygon[polygon >= 0]
-        twin = number[tuple(sorted(mirror[corners]))]
+        twin = twins[k]
         if twin > k:
             # Keeping corner 0 first and reversing the rest mirrors the diagonal (0,2) and the orientation.
             result[twin, : len(corners)] = mirror[corners[[0, *range(len(corners) - 1, 0, -1)]]]
     return result
+
+
+def _polygon_twins(polygons: NDArray[np.int64], mirror: NDArray[np.int64]) -> NDArray[np.int64]:
+    number = {tuple(sorted(p[p >= 0].tolist())): k for k, p in enumerate(polygons)}
+    return np.array([number[tuple(sorted(mirror[p[p >= 0]].tolist()))] for p in polygons])
