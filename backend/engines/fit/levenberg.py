@@ -78,7 +78,18 @@ def _step(problem: Problem, state: State, damping: torch.Tensor) -> torch.Tensor
     hessian = hessian * free[:, :, None] * free[:, None, :]
     diagonal = hessian.diagonal(dim1=1, dim2=2)
     diagonal += damping[:, None] * diagonal + (1 - free) + 1e-9
-    return -torch.linalg.solve_ex(hessian.double(), (gradient * free).double())[0].to(gradient.dtype)
+    return -_solve(hessian, gradient * free)
+
+
+def _solve(matrices: torch.Tensor, vectors: torch.Tensor) -> torch.Tensor:
+    """Solve B positive definite systems in double precision; zero where one is not, so that its damping grows.
+
+    MPS has no double precision, so it is done on the CPU there; the systems are small.
+    """
+    place = torch.device("cpu") if matrices.device.type == "mps" else matrices.device
+    factor, failed = torch.linalg.cholesky_ex(matrices.to(place).double())
+    solved = torch.cholesky_solve(vectors.to(place).double()[..., None], factor)[..., 0]
+    return torch.where(failed[:, None] == 0, solved, 0.0).to(vectors)
 
 
 def _inside(problem: Problem, state: State) -> State:
