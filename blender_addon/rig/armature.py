@@ -34,7 +34,7 @@ def build_rig(name: str, joints: Mapping[str, np.ndarray], collection: Any, rota
         The new armature object, in object mode.
     """
     armature = bpy.data.armatures.new(name)
-    armature.display_type = "OCTAHEDRAL"
+    armature.display_type = "WIRE"  # thin lines, so that the face stays visible
     rig = bpy.data.objects.new(name, armature)
     rig.show_in_front = True
     collection.objects.link(rig)

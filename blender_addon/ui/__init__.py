@@ -37,7 +37,7 @@ def unregister() -> None:
     import bpy
 
     from .. import compat
-    from .facts import forget
+    from . import dots, facts
     from .properties import remove_from_scenes
     from .session import before_load, end_session
 
@@ -48,4 +48,5 @@ def unregister() -> None:
     remove_from_scenes()
     for cls in reversed(_classes()):
         bpy.utils.unregister_class(cls)
-    forget()
+    facts.forget()
+    dots.forget()

@@ -11,7 +11,7 @@ from bpy.props import BoolProperty, StringProperty
 from ..client.events import ClientState
 from ..client.launch import client_keys
 from ..contract.errors import MienError
-from .preferences import ADDON
+from .preferences import ADDON, preferences
 from .session import session
 
 
@@ -65,7 +65,9 @@ class MIEN_OT_open_log(bpy.types.Operator):
     def poll(cls, context: Any) -> bool:
         """Only when there is one."""
         if not session().log_file.is_file():
-            cls.poll_message_set("There is no log yet; it begins when the backend starts")
+            remote = preferences().use_remote
+            where = "The log is on the remote computer" if remote else "There is no log yet; it begins with the backend"
+            cls.poll_message_set(where)
             return False
         return True
 

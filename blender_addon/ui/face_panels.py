@@ -43,7 +43,8 @@ class MIEN_PT_face(bpy.types.Panel):
         self.layout.label(text=head.name, icon="USER")
         if head[names.COMMERCIAL_USE] != "yes":
             self.layout.label(text=f"Licence: {head[names.HEAD_LICENCE]}", icon="ERROR")
-        self.layout.operator("mien.update_joints")
+        if any(names.is_identity_key(name) for name in _key_names(head)):
+            self.layout.operator("mien.update_joints")
 
 
 class _RegionPanel:
@@ -64,7 +65,7 @@ class _RegionPanel:
         """Draw reset and key buttons."""
         row = self.layout.row(align=True)
         row.operator("mien.reset_region", text="", icon="LOOP_BACK", emboss=False).region = self.region.name
-        row.operator("mien.key_region", text="", icon="KEY_HLT", emboss=False).region = self.region.name
+        row.operator("mien.key_region", text="", icon="DECORATE_KEYFRAME", emboss=False).region = self.region.name
 
     def draw(self, context: Any) -> None:
         """Draw the sliders."""

@@ -18,6 +18,7 @@ from ..contract.take import Take
 from ..rig import names
 from ..scene import Captured, add_captures
 from .preferences import user_folder
+from .view import show_captured
 
 if TYPE_CHECKING:
     from .session import Request
@@ -46,11 +47,13 @@ def finish(request: Request, event: CaptureFinished, head: HeadDescription | Non
     with compat.window_context(request.scene):
         scene = bpy.data.scenes.get(request.scene) or bpy.context.scene
         captured = add_captures(head, event.takes, photo, scene, options)
+        warnings = captured.warnings
         _list_takes(scene, captured, event.takes, event.job)
         if request.look_through and options.use_camera:
-            _look_through(scene)
+            hidden = show_captured(scene, [item.head.mesh for item in captured.heads])
+            warnings = (*warnings, hidden) if hidden else warnings
         bpy.ops.ed.undo_push(message="Capture Face")
-    return captured.warnings
+    return warnings
 
 
 def _list_takes(scene: Any, captured: Captured, takes: Sequence[Take], job: str) -> None:
@@ -66,13 +69,3 @@ def _list_takes(scene: Any, captured: Captured, takes: Sequence[Take], job: str)
         item.engine = take.meta.engine
         item.confidence = float(take.confidence.mean())
     scene.mien.active_take = len(scene.mien.takes) - 1
-
-
-def _look_through(scene: Any) -> None:
-    """Let every 3D view of the scene look through its camera."""
-    for window in bpy.context.window_manager.windows:
-        if window.scene != scene:
-            continue
-        for area in window.screen.areas:
-            if area.type == "VIEW_3D":
-                area.spaces.active.region_3d.view_perspective = "CAMERA"

@@ -7,6 +7,7 @@ from typing import Any
 
 import bpy
 
+from .dots import Colour, dot
 from .facts import facts, thumbnail
 from .session import session
 from .state_line import draw_problem, draw_state
@@ -149,8 +150,9 @@ class MIEN_UL_takes(bpy.types.UIList):
     ) -> None:
         """Draw one take: quality, name, frames."""
         row = layout.row(align=True)
-        row.prop(item, "name", text="", emboss=False, icon=quality_icon(item.confidence))
-        row.label(text="1 frame" if item.frames == 1 else f"{item.frames} frames")
+        row.prop(item, "name", text="", emboss=False, icon_value=dot(quality(item.confidence)))
+        if item.frames > 1:
+            row.label(text=f"{item.frames} frames")
 
 
 class MIEN_PT_takes(_Panel, bpy.types.Panel):
@@ -175,11 +177,11 @@ class MIEN_PT_takes(_Panel, bpy.types.Panel):
         layout.operator("mien.apply_take")
 
 
-def quality_icon(confidence: float) -> str:
-    """A green, amber or red dot."""
+def quality(confidence: float) -> Colour:
+    """Green, amber or red for how sure a capture is."""
     if confidence >= _GOOD:
-        return "COLORSET_03_VEC"
-    return "COLORSET_09_VEC" if confidence >= _FAIR else "COLORSET_01_VEC"
+        return "green"
+    return "amber" if confidence >= _FAIR else "red"
 
 
 def line_width(context: Any) -> int:

@@ -50,6 +50,6 @@ def _draw_remote(preferences: Any, layout: Any) -> None:
     fields.use_property_split = True
     fields.prop(preferences, "remote_address")
     fields.prop(preferences, "remote_key")
-    row = layout.row(align=True)
-    row.label(text="The remote backend must know this Blender's key")
+    layout.label(text="The remote backend admits only keys that it knows: give it this Blender's")
+    row = layout.row()
     row.operator("mien.copy_key", text="Copy Key", icon="COPYDOWN")

@@ -8,14 +8,15 @@ from typing import Any
 
 from ..client.events import ClientState
 from ..contract.errors import ErrorCode, MienError
+from .dots import Colour, dot
 from .session import Session
 
-_DOTS = {
-    ClientState.STOPPED: "RADIOBUT_OFF",
-    ClientState.STARTING: "COLORSET_09_VEC",
-    ClientState.READY: "COLORSET_03_VEC",
-    ClientState.BUSY: "COLORSET_03_VEC",
-    ClientState.FAILED: "COLORSET_01_VEC",
+_DOTS: dict[ClientState, Colour] = {
+    ClientState.STOPPED: "grey",
+    ClientState.STARTING: "amber",
+    ClientState.READY: "green",
+    ClientState.BUSY: "green",
+    ClientState.FAILED: "red",
 }
 _FIXES = {
     ErrorCode.SETUP_FAILED: ("mien.open_preferences", "Preferences"),
@@ -35,7 +36,7 @@ def draw_state(layout: Any, session: Session, *, fix: bool = True) -> None:
         fix: Also the button that mends a failure.
     """
     row = layout.row(align=True)
-    row.label(text=session.phrase, icon=_DOTS[session.client_state])
+    row.label(text=session.phrase, icon_value=dot(_DOTS[session.client_state]))
     if fix and session.client_state is ClientState.FAILED and session.client_error:
         operator, label = _FIXES.get(session.client_error.code, ("mien.open_log", "Open Log"))
         row.operator(operator, text=label)

@@ -24,7 +24,7 @@ class Layout:
     def _check_icon(self, icon: str) -> None:
         assert icon in self._icons, f"no icon {icon}"
 
-    def label(self, text: str = "", icon: str = "NONE") -> None:
+    def label(self, text: str = "", icon: str = "NONE", icon_value: int = 0) -> None:
         """A label."""
         self._check_icon(icon)
         self.drawn.append(text)
