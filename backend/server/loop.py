@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import logging
 import re
+import signal
 import socket as sockets
 import time
 from collections.abc import Callable
@@ -44,6 +45,10 @@ class Waker:
             self._writer.send(b"!")
         except BlockingIOError:
             pass  # it is full, so the loop will wake anyway
+
+    def wake_at_signals(self) -> None:
+        """Wake the loop at every signal: one that arrives just before the loop waits would be noticed only afterwards."""
+        signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
 
     def fileno(self) -> int:
         """What to poll."""

@@ -151,6 +151,7 @@ def _end_when_told(loop: Loop, remote: bool) -> None:
         loop.waker.wake()
 
     if remote:
+        loop.waker.wake_at_signals()
         signal.signal(signal.SIGTERM, lambda *_: stop())
         return
     # Ctrl-C at the terminal that Blender was started from is for Blender, whose end closes the pipe.

@@ -56,10 +56,19 @@ def test_a_capture_starts_the_backend_and_brings_takes_head_and_report(tmp_path)
         assert same_arrays(driver.client.head(HEAD_SHA256), small_head())
         states = [event.state for event in seen if isinstance(event, StateChanged)]
         assert states[0] is ClientState.STARTING
-        assert any(isinstance(event, HeadsListed) for event in seen)
         assert any(isinstance(event, HeadReady) and event.path.is_file() for event in seen)
+        driver.events = [*seen, *driver.events]
         ready = driver.until(lambda event: isinstance(event, StateChanged) and event.state is ClientState.READY)
         assert ready.message == "Ready on Fake"
+
+
+def test_the_backends_heads_are_listed_once_it_is_ready(tmp_path):
+    with driving(tmp_path) as driver:
+        driver.client.start()
+        (status,) = driver.wait_for(HeadsListed).heads
+        assert (status.id, status.sha256, status.ready) == ("open", HEAD_SHA256, True)
+        assert driver.client.heads == (status,)
+        assert driver.client.device == "Fake"
 
 
 def test_the_head_is_fetched_once_for_all_sessions(tmp_path):
