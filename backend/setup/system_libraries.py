@@ -23,6 +23,7 @@ BPY_LIBRARIES: Mapping[str, str] = MappingProxyType(
         "libEGL.so.1": "libegl1",
         "libEGL_mesa.so.0": "libegl-mesa0",
         "libXxf86vm.so.1": "libxxf86vm1",
+        "libgomp.so.1": "libgomp1",
     }
 )
 """What Blender as a Python module loads; libEGL_mesa is for rendering without a display."""
