@@ -143,6 +143,8 @@ def _fixed_weights(weights: NDArray) -> NDArray[np.uint16]:
     steps = np.round(weights.astype(np.float64) / WEIGHT_STEP).astype(np.int64)
     rows = np.arange(len(steps))
     steps[rows, steps.argmax(axis=1)] += round(1.0 / WEIGHT_STEP) - steps.sum(axis=1)
+    if steps.min() < 0:
+        raise ValueError("Skinning weights must not be negative.")
     return steps.astype(np.uint16)
 
 

@@ -34,8 +34,10 @@ def neck_weights(topology: HeadTopology, rig: dict[str, list[list[float]]]) -> N
             total[int(vertex)] += weight
             part[int(vertex)] += weight * share
     share = np.where(total > 0, part / np.where(total > 0, total, 1.0), 1.0)
-    plain = topology.matrix @ share
+    # Vertices beyond the base mesh's (the neck's end) extrapolate.
+    plain = np.clip(topology.matrix @ share, 0.0, 1.0)
     weights = np.concatenate([plain, np.ones(len(topology.template) - len(plain))])
+    weights[topology.vertices_of("teeth", "gums", "tongue", "lashes")] = 1.0
     return 0.5 * (weights + weights[topology.mirror])
 
 

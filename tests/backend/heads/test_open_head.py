@@ -240,6 +240,12 @@ def test_eyeballs_belong_to_the_eye_joints_alone(head: HeadDescription) -> None:
     assert (head.skinning[np.setdiff1d(np.arange(len(head.template)), eyeballs), 3:] == 0).all()
 
 
+def test_teeth_and_tongue_ride_on_head_and_jaw(head: HeadDescription) -> None:
+    assert head.skinning.min() >= 0
+    inside = vertices_of(head, "teeth", "tongue", "lashes")
+    assert head.skinning[inside, 0].max() == 0
+
+
 # Looks
 
 
