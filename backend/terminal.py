@@ -22,13 +22,11 @@ class TerminalProgress:
 
     Args:
         stream: Where to write; stderr when None.
-        quiet: Write nothing.
     """
 
-    def __init__(self, stream: TextIO | None = None, quiet: bool = False) -> None:
+    def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stderr
         self._live = self._stream.isatty()
-        self._quiet = quiet
         self._last = ""
 
     def __enter__(self) -> TerminalProgress:
@@ -54,8 +52,6 @@ class TerminalProgress:
         """Nothing to do: at a terminal Ctrl-C raises KeyboardInterrupt by itself."""
 
     def _write(self, text: str) -> None:
-        if self._quiet:
-            return
         self._stream.write(text)
         self._stream.flush()
 
