@@ -23,7 +23,7 @@ ASSET_FORMAT = 1
 HASH_FILE = "SHA256"
 """Written beside the asset: hash and name, as sha256sum does."""
 
-IDENTITY_STEP = 2e-6
+IDENTITY_STEP = 1e-6
 """Metres. All 120 components at 3 sigma add up to less than 0.12 mm of rounding with room to spare."""
 UNIT_STEP = 2e-6
 CORRECTIVE_STEP = 1e-6
