@@ -28,14 +28,14 @@ HEAD_TO_BONE: Mapping[str, np.ndarray] = {
     "eye.L": _FORWARD,
     "eye.R": _FORWARD,
 }
-"""For each joint the rotation (3, 3) from head axes to the bone's own axes; its rows are the bone's x, y, z in head space.
+"""For each joint the rotation (3, 3) from head axes to the bone's own; its rows are the bone's x, y, z in head space.
 
 All bones have the head's x axis, so a positive x rotation opens the jaw, looks down and nods. Root and neck point up,
 jaw and eyes point out of the face. Each is a signed permutation, so that drivers need one entry of a rotation matrix.
 """
 
 CAMERA_ROTATION = HEAD_TO_BLENDER
-"""Columns are the axes of a Blender camera (x right, y up, looking along -z) that sees the head level, in Blender space."""
+"""Columns are the axes, in Blender, of a camera (x right, y up, looking along -z) that sees the head level."""
 
 
 def to_blender(points: np.ndarray) -> np.ndarray:
@@ -96,7 +96,7 @@ def rotation_matrices(axis_angle: np.ndarray) -> np.ndarray:
 
 
 def camera_location(translation: np.ndarray) -> np.ndarray:
-    """Where the camera stands in Blender (..., 3), for a head at the origin with this camera-space translation (..., 3)."""
+    """Where the camera stands in Blender (..., 3), for a head at the origin with this translation (..., 3)."""
     return to_blender(-np.asarray(translation, dtype=np.float64) @ HEAD_TO_CAMERA)
 
 

@@ -38,7 +38,8 @@ if TYPE_CHECKING:
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        raise MienError(ErrorCode.USAGE, f"{message[:1].upper()}{message[1:]}.", "See the top of headless.py for usage.")
+        sentence = f"{message[:1].upper()}{message[1:]}."
+        raise MienError(ErrorCode.USAGE, sentence, "The top of headless.py says how to use it.")
 
 
 def main(arguments: list[str]) -> int:

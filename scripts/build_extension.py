@@ -30,9 +30,9 @@ PLATFORMS = ("linux-x64", "macos-arm64", "macos-x64", "windows-x64")
 PYTHONS = ("cp311", "cp313", "cp314")
 PERMISSIONS = ("files", "network", "clipboard", "camera", "microphone")
 TAGS = frozenset(
-    "3D View,Add Curve,Add Mesh,All,Animation,Bake,Camera,Compositing,Development,Game Engine,Geometry Nodes,Grease Pencil,"
-    "Import-Export,Lighting,Material,Mesh,Modeling,Node,Object,Paint,Physics,Pipeline,Render,Rigging,Scene,Sculpt,Sequencer,"
-    "System,Text Editor,Tracking,UV,User Interface".split(",")
+    "3D View,Add Curve,Add Mesh,All,Animation,Bake,Camera,Compositing,Development,Game Engine,Geometry Nodes,"
+    "Grease Pencil,Import-Export,Lighting,Material,Mesh,Modeling,Node,Object,Paint,Physics,Pipeline,Render,Rigging,"
+    "Scene,Sculpt,Sequencer,System,Text Editor,Tracking,UV,User Interface".split(",")
 )
 _TEXT_LIMIT = 64
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # fixed, so that the same sources give the same file
@@ -45,8 +45,8 @@ class ExtensionError(Exception):
 
 def read_wheel_lock(path: Path = WHEEL_LOCK) -> dict[str, str]:
     """File name -> sha256 of every wheel that goes into the zip."""
-    lines = [line.split() for line in path.read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")]
-    return {name: sha256 for sha256, name in lines}
+    lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")]
+    return {name: sha256 for sha256, name in map(str.split, lines)}
 
 
 def fetch_wheels(cache: Path, lock: Mapping[str, str]) -> list[Path]:
@@ -67,7 +67,8 @@ def _download(name: str, sha256: str, cache: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         requirement = Path(folder) / "requirement.txt"
         requirement.write_text(f"{tags['name']}=={tags['version']} --hash=sha256:{sha256}\n", encoding="utf-8")
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "--require-hashes"]
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
+        command += ["--only-binary=:all:", "--require-hashes"]
         command += ["--implementation", "cp", "--python-version", tags["python"][2:], "--abi", tags["abi"]]
         for platform in tags["platform"].split("."):
             command += ["--platform", platform]
@@ -137,9 +138,9 @@ def manifest_problems(manifest: Mapping[str, Any], version: str, wheels: Iterabl
 
 
 def _text_problems(texts: Mapping[str, str]) -> list[str]:
-    problems = [f"The text of '{name}' is longer than {_TEXT_LIMIT}." for name, text in texts.items() if len(text) > _TEXT_LIMIT]
+    long = [f"The text of '{name}' is longer than {_TEXT_LIMIT}." for name in texts if len(texts[name]) > _TEXT_LIMIT]
     ending = [f"The text of '{name}' ends in punctuation." for name, text in texts.items() if not text[-1:].isalnum()]
-    return problems + ending
+    return long + ending
 
 
 def _coverage_problems(wheels: Iterable[str]) -> list[str]:
@@ -180,8 +181,8 @@ def stage(folder: Path, wheels: Sequence[Path] = ()) -> None:
 
     Args:
         folder: New folder.
-        wheels: Wheels to include; without any, the manifest is written without wheels (a developer's installation, where
-            Blender's Python has the packages already).
+        wheels: Wheels to include; without any, the manifest is written without wheels (a developer's installation,
+            where Blender's Python has the packages already).
     """
     shutil.copytree(ROOT / "blender_addon", folder, ignore=shutil.ignore_patterns(*LEFT_OUT))
     manifest = (ROOT / MANIFEST).read_text(encoding="utf-8")

@@ -36,7 +36,7 @@ def apply_take(mesh_object: Any, take: Take, scene: Any, frame_start: int | None
         Name of the action. Where actions hold one data-block only (before 4.4) the shape keys have a second one.
 
     Raises:
-        MienError: WRONG_HEAD when the take belongs to another kind of head; BAD_HEAD when the head lost its rig or keys.
+        MienError: WRONG_HEAD when the take belongs to another kind of head; BAD_HEAD when it lost its rig or keys.
     """
     require_same_head(mesh_object, take)
     rig, key_blocks = _animated_parts(mesh_object, take)
@@ -62,7 +62,9 @@ def require_same_head(mesh_object: Any, take: Take) -> None:
     """
     head_id, sha256 = mesh_object.get(names.HEAD_ID), mesh_object.get(names.HEAD_SHA256)
     if sha256 != take.meta.head_sha256:
-        message = f"The take was made with the head '{take.meta.head_id}', but '{mesh_object.name}' is another ('{head_id}')."
+        message = (
+            f"The take belongs to the head '{take.meta.head_id}', but '{mesh_object.name}' is another ('{head_id}')."
+        )
         remedy = f"Select a head of the kind '{take.meta.head_id}', or capture the source again."
         raise MienError(ErrorCode.WRONG_HEAD, message, remedy, {"cause": "head"})
 

@@ -116,5 +116,3 @@ def _place(bone: Any, joint: str, position: np.ndarray) -> None:
     bone.head = Vector(position)
     bone.tail = Vector(position + BONE_LENGTHS[joint] * orientation[:, 1])
     bone.align_roll(Vector(orientation[:, 2]))
-
-

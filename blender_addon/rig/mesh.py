@@ -37,7 +37,7 @@ def build_mesh(head: HeadDescription, vertices: np.ndarray, name: str) -> Any:
         raise MienError(
             ErrorCode.BAD_HEAD, f"The head '{head.id}' has faces that Blender cannot hold.", "Rebuild the head file."
         )
-    mesh.vertices.foreach_set("co", to_blender(vertices).astype(np.float32).ravel())  # exactly, not through Python floats
+    mesh.vertices.foreach_set("co", to_blender(vertices).astype(np.float32).ravel())
     mesh.shade_smooth()
     _set_uvs(mesh, head)
     _set_colours(mesh, head.albedo)

@@ -42,7 +42,8 @@ class MIEN_OT_choose_photo(bpy.types.Operator, ImportHelper):
         settings.face = 1
         if context.area is not None:
             context.area.tag_redraw()
-        self.report({"INFO"}, f"Press Capture Face in the sidebar tab Mien to capture {os.path.basename(self.filepath)}")
+        name = os.path.basename(self.filepath)
+        self.report({"INFO"}, f"Press Capture Face in the sidebar tab Mien to capture {name}")
         return {"FINISHED"}
 
 
@@ -79,7 +80,8 @@ class MIEN_OT_capture_face(bpy.types.Operator):
         settings = context.scene.mien
         photo = bpy.path.abspath(self.filepath or settings.photo)
         if not photo:
-            self.report({"ERROR"}, "No photo is chosen. Choose one with the file button, or drop one onto the viewport.")
+            remedy = "Choose one with the file button, or drop one onto the viewport."
+            self.report({"ERROR"}, f"No photo is chosen. {remedy}")
             return {"CANCELLED"}
         found = facts(photo)
         if found.problem:

@@ -71,7 +71,10 @@ class _RegionPanel:
         """Draw the sliders."""
         head = active_head(context)
         column = self.layout.column(align=True)
-        for control in controls(_key_names(head))[self.region]:
+        rows = controls(_key_names(head))[self.region]
+        if any(len(control.keys) == 2 for control in rows):
+            _draw_sides(column)
+        for control in rows:
             _draw_control(column, head, control)
         rig = rig_of(head)
         for bone in BONES.get(self.region, ()):
@@ -81,6 +84,14 @@ class _RegionPanel:
 
 def _key_names(head: Any) -> list[str]:
     return [key.name for key in head.data.shape_keys.key_blocks] if head.data.shape_keys else []
+
+
+def _draw_sides(layout: Any) -> None:
+    split = layout.split(factor=_LABEL_SHARE, align=True)
+    split.label()
+    row = split.row(align=True)
+    row.label(text="Right")
+    row.label(text="Left")
 
 
 def _draw_control(layout: Any, head: Any, control: Control) -> None:

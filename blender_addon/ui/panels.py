@@ -31,9 +31,12 @@ class MIEN_PT_state(_Panel, bpy.types.Panel):
 
     def draw(self, context: Any) -> None:
         """Draw the state line and the menu beside it."""
+        current = session()
         row = self.layout.row(align=True)
-        draw_state(row, session())
+        draw_state(row, current)
         row.menu("MIEN_MT_backend", text="", icon="DOWNARROW_HLT")
+        if current.client_error and current.error is None:
+            draw_problem(self.layout, current.client_error, line_width(context), clear=False)
 
 
 class MIEN_MT_backend(bpy.types.Menu):

@@ -21,8 +21,8 @@ def draw_preferences(preferences: Any, layout: Any) -> None:
     row.operator("mien.check_backend", text="Check", icon="CHECKMARK")
     row.operator("mien.restart_backend", text="Restart", icon="FILE_REFRESH")
     row.operator("mien.open_log", text="Open Log", icon="TEXT")
-    if current.error:
-        draw_problem(box, current.error, 90)
+    if error := current.client_error or current.error:
+        draw_problem(box, error, 90, clear=False)
     _draw_remote(preferences, layout.box())
 
 

@@ -92,7 +92,8 @@ class Session:
     def phrase(self) -> str:
         """The state line."""
         if problem := self.client_error:
-            return "Not installed" if problem.code is ErrorCode.SETUP_FAILED else problem.message.rstrip(".")
+            phrase = problem.message.rstrip(".").removeprefix("The backend is ").removeprefix("The ")
+            return phrase[:1].upper() + phrase[1:]
         if self._client is None or self._client.state is ClientState.STOPPED:
             return "Starts when needed"
         return self._client.message

@@ -42,13 +42,14 @@ def draw_state(layout: Any, session: Session, *, fix: bool = True) -> None:
         row.operator(operator, text=label)
 
 
-def draw_problem(layout: Any, error: MienError, width: int) -> None:
+def draw_problem(layout: Any, error: MienError, width: int, *, clear: bool = True) -> None:
     """Draw an error: what happened, what to do, and the log.
 
     Args:
         layout: Where.
         error: The error.
         width: Characters in a line.
+        clear: Also a button that hides it.
     """
     box = layout.box()
     column = box.column(align=True)
@@ -56,7 +57,8 @@ def draw_problem(layout: Any, error: MienError, width: int) -> None:
     row = column.row(align=True)
     row.alert = True
     row.label(text=first, icon="ERROR")
-    row.operator("mien.clear_error", text="", icon="X", emboss=False)
+    if clear:
+        row.operator("mien.clear_error", text="", icon="X", emboss=False)
     for line in (*more, *textwrap.wrap(error.remedy, width)):
         column.label(text=line)
     box.operator("mien.open_log", text="Open Log", icon="TEXT")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tests inside Blender's Python module: the add-on is installed as an extension in a temporary folder, once for the session.
+"""Tests inside Blender's Python module, where the add-on is installed as an extension in a temporary folder.
 
 They need bpy, numpy, pyzmq, msgpack and pytest. What the backend has to say comes from another process, run with the
 Python in $MIEN_BACKEND_PYTHON (which has torch); without it those tests are skipped.

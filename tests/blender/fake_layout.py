@@ -61,7 +61,9 @@ class Layout:
         """A picture."""
         self.drawn.append("picture")
 
-    def template_list(self, name: str, _id: str, data: Any, items: str, active_data: Any, active: str, **_: Any) -> None:
+    def template_list(
+        self, name: str, _id: str, data: Any, items: str, active_data: Any, active: str, **_: Any
+    ) -> None:
         """A list; draws its items."""
         import bpy
 

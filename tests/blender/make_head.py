@@ -14,7 +14,9 @@ RINGS, SEGMENTS = 14, 24
 JOINTS = np.array(
     [[0.0, -0.12, -0.03], [0.0, -0.02, 0.0], [0.0, -0.012, 0.013], [0.029, 0.02, 0.075], [-0.029, 0.02, 0.075]]
 )
-EXPRESSIONS = ("browInnerUp", "browDownLeft", "jawForward", "mouthSmileLeft", "mouthSmileRight", "mouthClose", "noseSneerLeft")
+EXPRESSIONS = (
+    "browInnerUp", "browDownLeft", "jawForward", "mouthSmileLeft", "mouthSmileRight", "mouthClose", "noseSneerLeft"
+)  # fmt: skip
 
 
 def arrays(seed: int = 0, identity: int = 6, correctives: bool = True, follow: bool = False) -> dict[str, Any]:

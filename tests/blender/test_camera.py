@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-
 from make_head import random_take, synthetic_head
 
 PIXEL_TOLERANCE = 0.05

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from fake_layout import draw
 
 PATIENCE = 60.0
@@ -45,7 +44,8 @@ def panel(mien: Any, backend_python: str, repository: Path, tmp_path: Path) -> I
     script = repository / "tests" / "backend" / "server" / "fake_backend.py"
     command = mien("client.process").ChildCommand([backend_python, str(script)], str(repository))
     panel = Panel(mien)
-    panel.session._client = mien("client.jobs").Client(mien("client.launch").ClientSettings(tmp_path / "heads", command=command))
+    settings = mien("client.launch").ClientSettings(tmp_path / "heads", command=command)
+    panel.session._client = mien("client.jobs").Client(settings)
     yield panel
     module.end_session()
 

@@ -21,7 +21,9 @@ from scripts.build_extension import ExtensionError
 _INSTALL = """
 import importlib, json, os, pathlib, sys
 import bpy
-bpy.ops.extensions.package_install_files(filepath=sys.argv[1], repo="user_default", enable_on_install=True, overwrite=True)
+bpy.ops.extensions.package_install_files(
+    filepath=sys.argv[1], repo="user_default", enable_on_install=True, overwrite=True
+)
 name = "bl_ext.user_default.mien"
 module = importlib.import_module(name)
 report = {"enabled": name in bpy.context.preferences.addons}
@@ -100,6 +102,6 @@ def test_mistakes_in_the_manifest_are_found(changes: dict[str, Any], words: str)
 
 
 def test_a_wheel_with_the_wrong_hash_is_refused(package: Path) -> None:
-    lock = {name: "0" * 64 for name in build_extension.read_wheel_lock()}
+    lock = dict.fromkeys(build_extension.read_wheel_lock(), "0" * 64)
     with pytest.raises(ExtensionError, match="hash"):
         build_extension.check_zip(package, lock)

@@ -211,9 +211,7 @@ def test_subdivision_is_for_renders_only(mien: Any, reference: Path) -> None:
     assert (modifier.show_viewport, modifier.show_render, modifier.render_levels) == (False, True, 1)
 
 
-def test_head_is_the_same_after_saving_and_opening(
-    mien: Any, reference: Path, evaluated: Any, tmp_path: Path
-) -> None:
+def test_head_is_the_same_after_saving_and_opening(mien: Any, reference: Path, evaluated: Any, tmp_path: Path) -> None:
     import bpy
 
     built = Built(mien, reference, "open", identity_keys=True)

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-
 from fake_layout import draw
 
 
@@ -190,7 +189,8 @@ def test_preferences_show_where_the_backend_lives(mien: Any, tmp_path: Path, mon
     chosen = mien("ui.preferences").preferences()
     chosen.use_remote = True
     try:
-        assert {"prop:remote_address", "prop:remote_key", "operator:mien.copy_key:Copy Key"} <= set(draw_preferences(mien))
+        shown = {"prop:remote_address", "prop:remote_key", "operator:mien.copy_key:Copy Key"}
+        assert shown <= set(draw_preferences(mien))
     finally:
         chosen.use_remote = False
 
