@@ -47,12 +47,13 @@ class Driver:
     def until(self, wanted: Callable[[Event], bool], patience: float = PATIENCE) -> Event:
         """Pump until such an event arrives; it and those before it count as seen."""
         end = time.monotonic() + patience
+        seen = []
         while True:
-            for number, event in enumerate(self.events):
-                if wanted(event):
-                    del self.events[: number + 1]
-                    return event
-            assert time.monotonic() < end, f"waited in vain; seen: {self.events}; state: {self.client.message}"
+            while self.events:
+                seen.append(self.events.pop(0))
+                if wanted(seen[-1]):
+                    return seen[-1]
+            assert time.monotonic() < end, f"waited in vain; seen: {seen}; state: {self.client.message}"
             self.pump()
             time.sleep(0.002)
 

@@ -8,9 +8,9 @@ A status is an immutable value that is replaced as a whole, transitions are made
 from __future__ import annotations
 
 import logging
-import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -73,7 +73,9 @@ class JobTable:
         self._clock = clock
         self._lock = threading.RLock()
         self._jobs: dict[str, Job] = {}
-        self._queue: queue.SimpleQueue[Job] = queue.SimpleQueue()
+        self._ready = threading.Condition()
+        self._queue: deque[Job] = deque()
+        self._nudged = False
 
     def submit(self, request: Submit) -> JobStatus:
         """Queue a job, or answer a repeated request with where the job stands.
@@ -128,7 +130,9 @@ class JobTable:
         status = JobStatus(job.folder.job, JobState.QUEUED, "", 0.0, "", len(job.takes), attempt, None)
         job.folder.write_state(status)
         job.status = status
-        self._queue.put(job)
+        with self._ready:
+            self._queue.append(job)
+            self._ready.notify()
         return status
 
     def get(self, job_id: str) -> Job:
@@ -214,14 +218,25 @@ class JobTable:
 
     # The worker's side
 
-    def next(self) -> Job:
-        """Wait for the next queued job and mark it as running."""
+    def next(self) -> Job | None:
+        """Wait for the next queued job and mark it as running; None when nudged while no job waits."""
         while True:
-            job = self._queue.get()
+            with self._ready:
+                self._ready.wait_for(lambda: self._queue or self._nudged)
+                if not self._queue:
+                    self._nudged = False
+                    return None
+                job = self._queue.popleft()
             with self._lock:
                 if job.status.state is JobState.QUEUED:
                     self._set(job, replace(job.status, state=JobState.RUNNING))
                     return job
+
+    def nudge(self) -> None:
+        """Make `next` return when no job waits."""
+        with self._ready:
+            self._nudged = True
+            self._ready.notify()
 
     def progress(self, job: Job, stage: str, done: float, message: str) -> None:
         """Note how far a running job is; not written to disk."""

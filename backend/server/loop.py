@@ -47,7 +47,7 @@ class Waker:
             pass  # it is full, so the loop will wake anyway
 
     def wake_at_signals(self) -> None:
-        """Wake the loop at every signal: one that arrives just before the loop waits would be noticed only afterwards."""
+        """Wake the loop at every signal; one that comes just before the loop waits would go unnoticed."""
         signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
 
     def fileno(self) -> int:

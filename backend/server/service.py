@@ -83,7 +83,7 @@ class Service:
             case m.GetResults():
                 return self._results(request, waited)
             case m.GetOverlay():
-                return m.Overlay(request.job, self._jobs.get(request.job).folder.read_overlay())
+                return self._overlay(request, waited)
             case m.ListJobs():
                 return m.Jobs(self._jobs.list())
             case m.Cancel():
@@ -152,6 +152,18 @@ class Service:
             sent.append(take)
         report = m.Json(job.report) if job.report is not None else None
         return m.Results(status, request.first, tuple(sent), report)
+
+    def _overlay(self, request: m.GetOverlay, waited: bool) -> m.Overlay | None:
+        job = self._jobs.get(request.job)
+        # Asked for first and read then: between the two the worker may finish drawing it.
+        possible = not job.status.state.final or self._worker.want_overlay(job)
+        pixels = job.folder.read_overlay()
+        if pixels is None and not possible:
+            message = f"The overlay of {Path(job.spec.options.source).name} can no longer be drawn."
+            raise MienError(ErrorCode.NO_SUCH_JOB, message, "Capture the photo again.")
+        if pixels is None and not waited:
+            return None
+        return m.Overlay(request.job, pixels)
 
     def _shutdown(self) -> m.Done:
         if self._settings.remote:

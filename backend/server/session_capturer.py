@@ -50,10 +50,7 @@ class SessionCapturer:
 
     def heads(self) -> Sequence[HeadStatus]:
         """All heads that can be asked for, ready or not."""
-        return [
-            HeadStatus(head.id, head.sha256, head.licence, head.commercial_use, head.ready, head.reason)
-            for head in self._session(self._device).heads()
-        ]
+        return self._session(self._device).heads()
 
     def head(self, name: str) -> HeadDescription:
         """A head by id, or by the hash of one that a capture used."""

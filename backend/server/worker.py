@@ -13,6 +13,7 @@ from pathlib import Path
 
 from backend.server.capturing import Captured, Capturer
 from backend.server.jobs import Job, JobTable
+from backend.server.overlays import Overlays
 from backend.server.uploads import Uploads
 from blender_addon.contract.errors import ErrorCode, MienError
 from blender_addon.contract.head import HeadDescription
@@ -65,6 +66,7 @@ class Worker:
         self._load = load
         self._changed = changed
         self._log_file = log_file
+        self._overlays = Overlays()
         self._pruned = time.monotonic()
         self.loaded = Loaded()
         self.known_heads: dict[str, HeadDescription] = {}
@@ -79,21 +81,23 @@ class Worker:
         capturer = self._prepare()
         while True:
             job = self._jobs.next()
+            if job is None:
+                self._draw_wanted()
+                continue
             if capturer is None:
                 capturer = self._prepare()  # what failed at the start may work now (a file was fetched, memory freed)
             if capturer is None:
                 self._jobs.end(job, JobState.FAILED, self.loaded.problem)
                 continue
-            overlay = self._do(capturer, job)
-            if overlay is not None:
-                self._draw(job, overlay)
+            self._do(capturer, job)
             self._prune_sometimes()
 
     def _prune_sometimes(self) -> None:
         if time.monotonic() - self._pruned > _PRUNE_SECONDS:
             self._jobs.prune()
             self._uploads.prune(self._jobs.uploads_in_use())
-            self._pruned = time.monotonic()
+            self._overlays = Overlays()
+        self._pruned = time.monotonic()
 
     def _prepare(self) -> Capturer | None:
         try:
@@ -110,19 +114,16 @@ class Worker:
         finally:
             self._changed()
 
-    def _do(self, capturer: Capturer, job: Job) -> Callable | None:
-        """Run one job to its end; returns what draws its overlay."""
+    def _do(self, capturer: Capturer, job: Job) -> None:
         source = _Source.of(job, self._uploads)
         try:
             progress = _JobProgress(self._jobs, job, source)
             captured = capturer.capture(source.options, progress)
             self._take_over(capturer, job, progress, captured)
-            return captured.overlay
         except Exception as error:  # noqa: BLE001  # a job's failure must end the job, never the backend
             problem = source.told(self._as_mien_error(error, f"Job {job.folder.job}"))
             cancelled = problem.code is ErrorCode.CANCELLED
             self._jobs.end(job, JobState.CANCELLED if cancelled else JobState.FAILED, None if cancelled else problem)
-            return None
 
     def _take_over(self, capturer: Capturer, job: Job, progress: _JobProgress, captured: Captured) -> None:
         for take in captured.takes:
@@ -132,14 +133,29 @@ class Worker:
         report = dict(captured.report)
         if "source" in report:
             report["source"] = job.spec.options.source
+        if captured.overlay is not None:
+            self._overlays.offer(job.folder.job, captured.overlay)
         self._jobs.finish(job, rest, report)
 
-    def _draw(self, job: Job, overlay: Callable) -> None:
-        try:
-            job.folder.write_overlay(overlay())
+    def want_overlay(self, job: Job) -> bool:
+        """Draw the overlay of a finished job when no job waits; says whether that is possible.
+
+        Raises:
+            MienError: Why it could not be drawn.
+        """
+        wanted = self._overlays.want(job.folder.job)
+        if wanted:
+            self._jobs.nudge()
+        return wanted
+
+    def _draw_wanted(self) -> None:
+        for job_id, draw in self._overlays.wanted():
+            try:
+                self._jobs.get(job_id).folder.write_overlay(draw())
+                self._overlays.done(job_id, None)
+            except Exception as error:  # noqa: BLE001  # must reach whoever asked, and must not end the backend
+                self._overlays.done(job_id, self._as_mien_error(error, f"Overlay of job {job_id}"))
             self._changed()
-        except Exception as error:  # noqa: BLE001  # the job is done and its takes are saved; a missing picture is only logged
-            self._as_mien_error(error, f"Overlay of job {job.folder.job}")
 
     def _as_mien_error(self, error: Exception, what: str) -> MienError:
         if isinstance(error, MienError):

@@ -121,4 +121,27 @@ class OverlayReady:
     pixels: np.ndarray
 
 
-Event = StateChanged | Progress | CaptureFinished | CaptureFailed | HeadReady | HeadsListed | JobsListed | OverlayReady
+@dataclass(frozen=True, eq=False)
+class RequestFailed:
+    """An overlay or the list of jobs could not be had.
+
+    Attributes:
+        job: Whose overlay; None for the list of jobs.
+        error: What happened and what to do.
+    """
+
+    job: str | None
+    error: MienError
+
+
+Event = (
+    StateChanged
+    | Progress
+    | CaptureFinished
+    | CaptureFailed
+    | HeadReady
+    | HeadsListed
+    | JobsListed
+    | OverlayReady
+    | RequestFailed
+)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from ..contract.errors import ErrorCode, MienError
@@ -39,6 +40,7 @@ from .events import (
     HeadsListed,
     JobsListed,
     OverlayReady,
+    RequestFailed,
     StateChanged,
 )
 from .heads import HeadCache
@@ -211,7 +213,7 @@ class Client:
         for job, due in self._overlays.items():
             if self._now >= due:
                 self._overlays[job] = _NEVER  # until its reply is there
-                link.send(GetOverlay(job), self._now, self._on_overlay)
+                link.send(GetOverlay(job), self._now, partial(self._on_overlay, job))
         for capture in list(self._captures.values()):
             self._events += capture.step(link, self._now, self._welcome.remote)
 
@@ -257,9 +259,14 @@ class Client:
     def _on_jobs(self, reply: Reply | MienError) -> None:
         if isinstance(reply, Jobs):
             self._events.append(JobsListed(reply.jobs))
+        elif isinstance(reply, MienError):
+            self._events.append(RequestFailed(None, reply))
 
-    def _on_overlay(self, reply: Reply | MienError) -> None:
-        if isinstance(reply, Overlay) and reply.job in self._overlays:
+    def _on_overlay(self, job: str, reply: Reply | MienError) -> None:
+        if isinstance(reply, MienError):
+            del self._overlays[job]
+            self._events.append(RequestFailed(job, reply))
+        elif isinstance(reply, Overlay):
             if reply.pixels is None:
                 self._overlays[reply.job] = self._now + _OVERLAY_SECONDS
             else:

@@ -8,6 +8,7 @@
     crash     raise ZeroDivisionError after the takes
     die       end the process with this signal after the takes
     keep      save each take as soon as it is made (true)
+    bad_overlay  fail at drawing the overlay
     count     append a line to this file at each run
 
 Run as a script it is `mien serve` with this capture; `--remote` and `--bind` as there.
@@ -73,7 +74,7 @@ class FakeCapturer:
             os.kill(os.getpid(), todo["die"])
             time.sleep(60)
         report = {"source": options.source, "faces": len(takes)}
-        return Captured(takes, report, lambda: np.full((4, 6, 3), 7, np.uint8))
+        return Captured(takes, report, lambda: np.full((4, 6, 3), 7 // (not todo.get("bad_overlay")), np.uint8))
 
 
 def main() -> int:

@@ -20,6 +20,7 @@ from blender_addon.client.events import (
     JobsListed,
     OverlayReady,
     Progress,
+    RequestFailed,
     StateChanged,
 )
 from blender_addon.client.jobs import Client
@@ -92,6 +93,25 @@ def test_overlay_follows_on_request(tmp_path):
         driver.client.request_overlay(job)
         overlay = driver.wait_for(OverlayReady)
         np.testing.assert_array_equal(overlay.pixels, np.full((4, 6, 3), 7, np.uint8))
+    with driving(tmp_path) as driver:
+        driver.client.start()
+        driver.client.request_overlay(job)
+        assert driver.wait_for(OverlayReady).job == job, "it was kept on disk"
+
+
+@pytest.mark.parametrize("failing", [True, False])
+def test_an_overlay_that_cannot_be_had_is_told(tmp_path, failing):
+    with driving(tmp_path) as driver:
+        job = driver.client.capture(source(tmp_path, bad_overlay=failing))
+        driver.wait_for(CaptureFinished)
+        if not failing:
+            driver.client.restart()  # before it was drawn
+        driver.client.request_overlay(job)
+        failed = driver.wait_for(RequestFailed)
+        assert failed.job == job
+        assert failed.error.code is (ErrorCode.INTERNAL if failing else ErrorCode.NO_SUCH_JOB)
+        driver.client.capture(source(tmp_path))
+        driver.wait_for(CaptureFinished)
 
 
 def test_the_states_while_models_load(tmp_path, monkeypatch):
