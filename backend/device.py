@@ -33,9 +33,16 @@ def device_label(device: torch.device) -> str:
 
 
 def set_threads(threads: int | None) -> int:
-    """Set torch's threads explicitly, to the cores this process may use where none are given, and return them."""
+    """Set torch's threads explicitly and return them; where none are given, the cores this process may use less one.
+
+    The spare core is Blender's: torch's threads wait for each other, so one core that is taken away stalls them all.
+    """
     if threads is None:
-        allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
-        threads = min(len(allowed), 8)
+        threads = min(max(available_cores() - 1, 1), 8)
     torch.set_num_threads(threads)
     return threads
+
+
+def available_cores() -> int:
+    """Cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

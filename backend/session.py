@@ -3,9 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from backend.device import choose_device, set_threads
+from backend.device import available_cores, choose_device, set_threads
 from backend.engines.fit.fit import LandmarkFit
 from backend.faces.landmarker import FaceFinder
 from backend.heads import load_head
@@ -13,19 +11,10 @@ from backend.heads.model import HeadModel
 from backend.progress import Progress, no_progress
 from backend.weights.landmarker import landmarker_file
 from blender_addon.contract.head import HeadDescription
+from blender_addon.contract.messages import HeadStatus
 
-
-@dataclass(frozen=True)
-class HeadStatus:
-    """A head the backend knows."""
-
-    id: str
-    sha256: str
-    licence: str
-    commercial_use: str
-    ready: bool
-    reason: str = ""
-    """Why it is not ready, and what to do."""
+MODELS_AT_ONCE = 4
+"""Landmark models that look at crops side by side; each takes one core and about 30 MB."""
 
 
 class Session:
@@ -33,7 +22,7 @@ class Session:
 
     Args:
         device: auto, cpu, cuda, cuda:N or mps.
-        threads: CPU threads for torch; None for the cores this process may use.
+        threads: CPU threads for torch; None for all cores but one.
     """
 
     def __init__(self, device: str = "auto", threads: int | None = None):
@@ -47,7 +36,7 @@ class Session:
     def finder(self, progress: Progress = no_progress) -> FaceFinder:
         """The face finder; its model file is fetched at first use."""
         if self._finder is None:
-            self._finder = FaceFinder(landmarker_file(progress), threads=self.threads)
+            self._finder = FaceFinder(landmarker_file(progress), threads=min(available_cores(), MODELS_AT_ONCE))
         return self._finder
 
     def heads(self) -> list[HeadStatus]:

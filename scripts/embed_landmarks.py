@@ -24,7 +24,7 @@ from backend.faces.landmarker import FaceFinder  # noqa: E402
 from backend.heads import load_head  # noqa: E402
 from backend.heads.asset import with_landmarks  # noqa: E402
 from backend.heads.embedding import landmark_embedding  # noqa: E402
-from backend.heads.open_head.command import ASSET, HASH_FILE  # noqa: E402
+from backend.heads.open_head.command import ASSET  # noqa: E402
 from backend.media.images import read_image  # noqa: E402
 from backend.progress import no_progress  # noqa: E402
 from backend.weights.landmarker import landmarker_file  # noqa: E402
@@ -46,7 +46,6 @@ def main() -> int:
     faces = [face for person in sorted(options.photos.iterdir()) for face in _faces(finder, person)]
     head = calibrated(head, faces)
     sha256 = with_landmarks(ASSET, head.landmarks)
-    ASSET.with_name(HASH_FILE).write_text(f"{sha256}  {ASSET.name}\n", encoding="ascii")
     print(f"embedded on {options.views} renders, calibrated on {len(faces)} pictures, sha256 {sha256}")
     finder.close()
     return 0

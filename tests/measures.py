@@ -33,7 +33,7 @@ def round_trip(session: Session, result: CaptureResult) -> tuple[float, float]:
     """Render the first captured head under its own camera, detect again, and compare with the detection on the photo.
 
     Returns:
-        Mean distance of the 478 landmarks as a fraction of the outer-eye distance, and the correlation of the 51 scores.
+        Mean distance of the 478 landmarks as a fraction of the outer-eye distance; correlation of the 51 scores.
     """
     take = result.takes[0]
     head = session.head(take.meta.head_sha256)

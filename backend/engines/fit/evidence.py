@@ -25,7 +25,7 @@ UNIT_SIGMA = 0.15
 """How far a unit may stray from the network's score; this keeps a smile from leaking into the identity."""
 EYELID_SIGMA = 0.2
 JAW_SIGMA = 0.08
-JAW_OPEN = np.radians(24.3)
+JAW_OPEN = np.radians(24.226)
 """Jaw rotation of a full jawOpen, as measured on the lower teeth of the open head's data."""
 JAW_LIMIT = np.radians(35.0)
 DEPTH_BIAS_FILE = Path(__file__).with_name("depth_bias.npy")

@@ -3,39 +3,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import pytest
-import torch
 from scipy.spatial.transform import Rotation
 
-from backend.engines.fit.evidence import JAW_OPEN, depth_bias
 from backend.engines.fit.fit import LandmarkFit
 from backend.faces import topology
 from backend.heads import load_head
 from backend.heads.model import HeadModel
-from backend.solve.camera import camera_matrix
 from blender_addon.contract.errors import ErrorCode, MienError
-from blender_addon.contract.projection import project
 from tests.fake_heads import small_head
-from tests.synthetic import similarity_aligned
-
-SIZE = 1024
-MATRIX = camera_matrix(1422.0, SIZE, SIZE)
-
-
-@dataclass(frozen=True)
-class Truth:
-    """A random head before the camera, and what a perfect detector would say of it."""
-
-    vertices: np.ndarray
-    expression: np.ndarray
-    rotation: np.ndarray
-    translation: np.ndarray
-    eyes: np.ndarray
-    landmarks: np.ndarray
-    scores: np.ndarray
+from tests.measures import other_side
+from tests.synthetic import SIZE, Truth, make_truth, solve, surface_error
 
 
 @pytest.fixture(scope="module")
@@ -53,63 +32,11 @@ def model(head):
     return HeadModel(head)
 
 
-def make_truth(head, model, seed: int, noise: float = 0.0) -> Truth:
-    random = np.random.default_rng(seed)
-    identity = random.normal(size=head.identity.shape[-1])
-    expression = np.zeros(len(head.expression_names))
-    scored = [i for i, name in enumerate(head.expression_names) if name in topology.BLENDSHAPE_NAMES]
-    expression[random.choice(scored, 6, replace=False)] = random.uniform(0, 0.7, 6)
-    jaw, lids = random.uniform(0, 0.2), random.uniform(0, 0.3, 2)
-    rotation = np.radians(random.uniform([-8, -10, -5], [8, 10, 5]))
-    gaze = np.radians([random.uniform(-10, 10), random.uniform(-15, 15), 0])
-    translation = np.array([0.01, 0.02, 1.1])
-
-    def batch(values) -> torch.Tensor:
-        return torch.as_tensor(np.asarray(values)[None], dtype=torch.float32)
-
-    vertices = model(
-        identity=batch(identity),
-        expression=batch(expression),
-        head_rotation=batch(rotation),
-        jaw=batch([jaw, 0, 0]),
-        eyes=batch([*gaze, *gaze]),
-        eyelids=batch(lids),
-    ).vertices
-    points = model.landmarks(vertices, "mediapipe478")[0].double().numpy()
-    pixels = project(points, translation, MATRIX)
-    nearer = depth_bias() * Rotation.from_rotvec(rotation).as_matrix()[2, 2]
-    depth = -(points[:, 2] + nearer) * MATRIX[0, 0] / translation[2]
-    eye_distance = np.linalg.norm(np.subtract(*pixels[list(topology.OUTER_EYE_CORNERS)]))
-    seen = np.concatenate([pixels, depth[:, None]], axis=1)
-    seen += random.normal(size=seen.shape) * noise * eye_distance
-    scores = dict.fromkeys(topology.BLENDSHAPE_NAMES, 0.0)
-    scores |= {name: value for name, value in zip(head.expression_names, expression, strict=True) if name in scores}
-    scores |= {"jawOpen": jaw / JAW_OPEN, "eyeBlinkLeft": lids[0], "eyeBlinkRight": lids[1]}
-    values = np.array(list(scores.values()), np.float32)
-    return Truth(vertices[0].numpy(), expression, rotation, translation, gaze, seen, values)
-
-
-def solve(engine, truth: Truth):
-    landmarks, scores = truth.landmarks[None], truth.scores[None]
-    return engine.refine(engine.estimate(landmarks, scores), landmarks, scores, MATRIX)
-
-
-def fitted_vertices(model, params) -> np.ndarray:
-    names = ("identity", "expression", "head_rotation", "jaw", "eyes", "eyelids")
-    tensors = {name: torch.as_tensor(getattr(params, name), dtype=torch.float32) for name in names}
-    return model(**tensors).vertices.numpy()
-
-
 def test_noisy_landmarks_of_one_view_give_the_surface_back(head, engine, model):
-    skin = np.unique(head.faces[head.polygon_material[head.face_polygon] == head.materials.index("skin")])
-    front = skin[(head.template[skin, 2] > 0.02) & (head.template[skin, 1] > -0.11)]
     errors = []
     for seed in range(12):
         truth = make_truth(head, model, seed, noise=0.01)
-        params, _ = solve(engine, truth)
-        fitted = fitted_vertices(model, params)[0]
-        aligned = similarity_aligned(fitted[front], truth.vertices[front])
-        errors.append(np.median(np.linalg.norm(aligned - truth.vertices[front], axis=1)))
+        errors.append(surface_error(head, model, solve(engine, truth)[0], truth))
     assert np.median(errors) <= 1.3e-3
 
 
@@ -135,7 +62,7 @@ def test_mirrored_landmarks_give_the_mirrored_face(head, engine, model):
     mirrored[:, 0] = SIZE - mirrored[:, 0]
     other = Truth(**{**truth.__dict__, "landmarks": mirrored, "scores": truth.scores[topology.MIRROR_BLENDSHAPES]})
     (plain, place), (swapped, other_place) = solve(engine, truth), solve(engine, other)
-    names = [_other_side(name) for name in head.expression_names]
+    names = [other_side(name) for name in head.expression_names]
     order = [head.expression_names.index(name) for name in names]
     assert np.abs(plain.expression[0] - swapped.expression[0, order]).max() < 0.05
     assert np.abs(plain.eyelids[0] - swapped.eyelids[0, ::-1]).max() < 0.05
@@ -167,9 +94,3 @@ def test_a_head_without_arkit_units_is_refused():
     with pytest.raises(MienError) as caught:
         LandmarkFit(small_head())
     assert caught.value.code is ErrorCode.BAD_HEAD
-
-
-def _other_side(name: str) -> str:
-    if name.endswith("Left"):
-        return name.removesuffix("Left") + "Right"
-    return name.removesuffix("Right") + "Left" if name.endswith("Right") else name
