@@ -16,8 +16,9 @@ from blender_addon.contract import messages as m
 from blender_addon.contract.errors import ErrorCode, MienError
 from blender_addon.contract.version import VERSION
 
-TAKES_PER_REPLY = 256
-BYTES_PER_REPLY = 32 << 20
+TAKES_PER_REPLY = 32
+"""Blender decodes a reply in one go, so a reply must not take it more than a few milliseconds."""
+BYTES_PER_REPLY = 8 << 20
 
 
 @dataclass(frozen=True)

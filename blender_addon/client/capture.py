@@ -18,7 +18,7 @@ from .upload import Upload
 
 WAIT_MS = 50
 """How long the backend may hold back the answer about a job that has nothing new."""
-_TAKES_AT_ONCE = 256
+_TAKES_AT_ONCE = 32
 
 
 class _Phase(Enum):

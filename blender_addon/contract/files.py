@@ -7,6 +7,7 @@ import errno
 import json
 import math
 import os
+import re
 import secrets
 import tokenize
 import zipfile
@@ -22,6 +23,7 @@ MAX_ARRAY_BYTES = 4 << 30
 """Largest uncompressed content of an array file that is read, so that a small hostile file cannot fill the memory."""
 
 _META = "meta"
+_NAME = re.compile(r"[A-Za-z0-9_.]+")
 _PLAIN_KINDS = "biuf"
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # fixed, so that the same content gives the same bytes and hash
 _CODES = {
@@ -115,10 +117,10 @@ def save_arrays(
 
     Raises:
         MienError: NO_SPACE, NOT_PERMITTED, MISSING_FILE.
-        TypeError: A programming error: an array that is not plain numbers, or the name `meta`.
+        TypeError: A programming error: an array that is not plain numbers, or a name that is `meta` or not plain.
     """
-    if _META in arrays:
-        raise TypeError("the name 'meta' is taken by the description")
+    if wrong := [name for name in arrays if name == _META or not _NAME.fullmatch(name)]:
+        raise TypeError(f"an array cannot have the name {wrong[0]!r}")
     members = {_META: np.array(json.dumps(meta, sort_keys=True, allow_nan=False))}
     for name, array in arrays.items():
         members[name] = np.asarray(array)
@@ -179,7 +181,10 @@ def _read_archive(
                 message = f"{path} unpacks to more than {MAX_ARRAY_BYTES >> 30} GiB."
                 raise MienError(ErrorCode.TOO_LARGE, message, "Use a file that Mien wrote.", {"path": str(path)})
             for member in members:
-                arrays[member.filename.removesuffix(".npy")] = _read_member(archive, member, refuse)
+                name = member.filename.removesuffix(".npy")
+                if name in arrays:
+                    raise refuse(f"holds '{name}' twice", "truncated")
+                arrays[name] = _read_member(archive, member, refuse)
     # NotImplementedError and RuntimeError: zipfile's words for compressions it lacks and for encrypted members.
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         raise refuse("is damaged or was cut off", "truncated") from error

@@ -31,7 +31,7 @@ plain_arrays = hnp.arrays(
 @given(
     meta=st.dictionaries(st.text(), json_values, max_size=4),
     arrays=st.dictionaries(
-        st.from_regex(r"[a-z_]{1,8}\Z").filter(lambda name: name != "meta"), plain_arrays, max_size=3
+        st.from_regex(r"[a-z_]{1,8}", fullmatch=True).filter(lambda name: name != "meta"), plain_arrays, max_size=3
     ),
 )
 def test_round_trip(tmp_path_factory, meta, arrays):
@@ -69,6 +69,12 @@ def test_only_plain_numbers_are_written(tmp_path, array):
     with pytest.raises(TypeError):
         files.save_arrays(tmp_path / "a.npz", {}, {"x": array})
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "../a", "a\0b", "meta", "a b"])
+def test_names_are_plain(tmp_path, name):
+    with pytest.raises(TypeError):
+        files.save_arrays(tmp_path / "a.npz", {}, {name: np.zeros(1)})
 
 
 def _bomb(tmp_path):
