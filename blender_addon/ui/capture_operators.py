@@ -20,7 +20,7 @@ class MIEN_OT_choose_photo(bpy.types.Operator, ImportHelper):
     """Choose the photo of a face"""
 
     bl_idname = "mien.choose_photo"
-    bl_label = "Choose Photo"
+    bl_label = "Choose Face Photo"
     bl_options = {"REGISTER", "UNDO"}
 
     filter_glob: StringProperty(default=";".join(f"*{suffix}" for suffix in PHOTO_SUFFIXES), options={"HIDDEN"})

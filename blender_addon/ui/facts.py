@@ -24,10 +24,12 @@ class Facts:
     Attributes:
         text: One line.
         problem: Whether the line says why the source cannot be used.
+        shown: Whether Blender can show a picture of it.
     """
 
     text: str
     problem: bool = False
+    shown: bool = False
 
 
 def facts(path: str) -> Facts:
@@ -54,13 +56,13 @@ def _describe(path: str, _changed: int, size: int) -> Facts:
             width, height = height, width
     except (OSError, ValueError):  # a format that Blender lacks; the backend may read it all the same
         return Facts(f"{os.path.splitext(path)[1][1:].upper()}, {weight}")
-    return Facts(f"{width} x {height}, {weight}")
+    return Facts(f"{width} x {height}, {weight}", shown=True)
 
 
 def thumbnail(path: str) -> int:
     """Icon of a photo for `UILayout.template_icon`; 0 when there is none."""
     global _previews
-    if facts(path).problem:
+    if not facts(path).shown:
         return 0
     if _previews is None:
         import bpy.utils.previews
