@@ -6,19 +6,19 @@ The client asks, the server answers each request once with the same id; nothing 
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from types import MappingProxyType
 
 import numpy as np
 
 from .errors import ErrorCode, MienError
-from .head import CommercialUse, HeadDescription
+from .head import HeadDescription
 from .options import CaptureOptions
-from .schema import MAX_TEXT, Json, bad_message
+from .schema import Json, bad_message
+from .status import ErrorInfo, HeadStatus, JobStatus, JobSummary
+from .status import JobState as JobState  # part of the same vocabulary for those who import this module
 from .take import Take
 
 MAX_HEADER = 4 << 20
@@ -38,24 +38,6 @@ MAX_WAIT_MS = 1000
 
 _JOB_ID = re.compile(r"[0-9a-f]{32}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-
-
-class JobState(StrEnum):
-    """Where a job stands. The last four are final;
-    all but a finished job can be submitted again.
-    """
-
-    QUEUED = "queued"
-    RUNNING = "running"
-    FINISHED = "finished"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-    INTERRUPTED = "interrupted"
-
-    @property
-    def final(self) -> bool:
-        """Whether nothing more happens by itself."""
-        return self not in (JobState.QUEUED, JobState.RUNNING)
 
 
 def check_job_id(job: str) -> str:
@@ -83,78 +65,6 @@ class _JobMessage:
 
     def __post_init__(self) -> None:
         check_job_id(self.job)
-
-
-def _is_plain(value: object) -> bool:
-    if isinstance(value, float):
-        return math.isfinite(value)
-    return value is None or isinstance(value, (bool, int)) or (isinstance(value, str) and len(value) <= MAX_TEXT)
-
-
-@dataclass(frozen=True)
-class ErrorInfo:
-    """A `MienError` in a message."""
-
-    code: ErrorCode
-    message: str
-    remedy: str
-    details: Json
-
-    @classmethod
-    def of(cls, error: MienError) -> ErrorInfo:
-        """The message form of an error; details that are not plain values travel as text."""
-        plain = {name: value if _is_plain(value) else str(value)[:MAX_TEXT] for name, value in error.details.items()}
-        return cls(error.code, error.message, error.remedy, Json(plain))
-
-    def to_error(self) -> MienError:
-        """The error to raise or show."""
-        return MienError(self.code, self.message, self.remedy, self.details)
-
-
-@dataclass(frozen=True)
-class HeadStatus:
-    """One head that the backend knows, and whether it is ready or why not and what to do."""
-
-    id: str
-    sha256: str
-    licence: str
-    commercial_use: CommercialUse
-    ready: bool
-    reason: str = ""
-
-
-@dataclass(frozen=True)
-class JobStatus:
-    """Where a job stands.
-
-    Attributes:
-        job: Its id.
-        state: See `JobState`.
-        stage: Name of the stage it is in ("faces", "fit").
-        done: How much of all the work is done, 0 to 1.
-        message: One phrase for the user; may be empty.
-        takes: How many takes are saved and can be asked for.
-        attempt: Number of the submission that this is the state of.
-        error: Why it failed.
-    """
-
-    job: str
-    state: JobState
-    stage: str
-    done: float
-    message: str
-    takes: int
-    attempt: int
-    error: ErrorInfo | None
-
-
-@dataclass(frozen=True)
-class JobSummary:
-    """A job in a list: where it stands, what was asked for, and when (seconds since 1970)."""
-
-    status: JobStatus
-    options: CaptureOptions
-    submitted: float
 
 
 # Requests
