@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import NoReturn
 
 from backend.terminal import guarded
@@ -45,6 +47,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return options.run(options)
 
     return guarded(work)
+
+
+def run() -> NoReturn:
+    """The `mien` process: run the command of its command line and end."""
+    status = main()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):  # its reader has gone
+            stream.flush()
+    # All is written and closed; taking the large libraries apart, module by module, would cost up to a second.
+    os._exit(status)
 
 
 def _build_parser() -> argparse.ArgumentParser:
@@ -147,4 +159,4 @@ def _check(options: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run()

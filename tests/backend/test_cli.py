@@ -255,6 +255,13 @@ def test_help_lists_every_exit_status(capsys):
         assert f"{status:3}  {code.value.replace('_', ' ')}" in said
 
 
+def test_the_process_ends_with_the_status_and_all_its_output(repository, mien_home):
+    code = "from backend import cli; cli.main = lambda: print('x' * 100_000) or 7; cli.run()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=repository)
+    assert done.returncode == 7
+    assert len(done.stdout) == 100_001
+
+
 def test_help_imports_nothing_heavy(repository):
     code = "import sys, backend.cli; print([name for name in ('numpy', 'torch') if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=repository)

@@ -20,7 +20,7 @@ def test_wheel_holds_code_data_and_command(sources, tmp_path):
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
         info = f"mien-{VERSION}.dist-info"
-        assert "mien = backend.cli:main" in archive.read(f"{info}/entry_points.txt").decode()
+        assert "mien = backend.cli:run" in archive.read(f"{info}/entry_points.txt").decode()
     for suffix in (".py", ".npz"):
         ours = {path.relative_to(sources).as_posix() for path in packages if path.suffix == suffix}
         assert ours
