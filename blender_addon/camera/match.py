@@ -13,6 +13,7 @@ from .. import axes
 from ..contract.take import Take
 
 _NEAR, _FAR = 0.01, 100.0  # metres
+_FAR_SHARE = 10.0  # of the way to the head, for photos taken from afar
 _DISPLAY_SIZE = 0.1
 
 
@@ -39,7 +40,8 @@ def add_camera(take: Take, name: str, collection: Any) -> Any:
     camera.sensor_width = camera.sensor_height = settings.sensor
     camera.lens = settings.focal
     camera.shift_x, camera.shift_y = settings.shift
-    camera.clip_start, camera.clip_end = _NEAR, _FAR
+    camera.clip_start = _NEAR
+    camera.clip_end = max(_FAR, _FAR_SHARE * float(take.translation[0, 2]))
     camera.display_size = _DISPLAY_SIZE
     return camera_object
 

@@ -160,6 +160,7 @@ class Session:
     def settings_changed(self) -> None:
         """Take over changed preferences: the old backend ends."""
         self.close()
+        self.error = None
 
     def close(self) -> None:
         """End the backend and forget the running capture."""

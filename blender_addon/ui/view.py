@@ -27,8 +27,11 @@ def show_captured(scene: Any, head_names: Sequence[str]) -> str:
     shown = [*heads, *(head.parent for head in heads), scene.camera]
     for window, area in _views(scene):
         area.spaces.active.region_3d.view_perspective = "CAMERA"
-        if hiding and area.spaces.active.local_view is None:
-            _isolate(window, area, shown)
+        region = next(region for region in area.regions if region.type == "WINDOW")
+        with bpy.context.temp_override(window=window, area=area, region=region):
+            if hiding and area.spaces.active.local_view is None:
+                _isolate(window.view_layer, shown)
+            bpy.ops.view3d.view_center_camera()
     if not hiding:
         return ""
     return f"'{hiding[0].name}' hides the head, so the view shows the head alone; press / on the numpad to see all"
@@ -62,14 +65,11 @@ def _views(scene: Any) -> Iterator[tuple[Any, Any]]:
             yield from ((window, area) for area in window.screen.areas if area.type == "VIEW_3D")
 
 
-def _isolate(window: Any, area: Any, shown: Iterable[Any]) -> None:
-    """Local View of some objects; the selection is as it was afterwards."""
-    view_layer = window.view_layer
+def _isolate(view_layer: Any, shown: Iterable[Any]) -> None:
+    """Local View of some objects in the area of the context; the selection is as it was afterwards."""
     selected = [item for item in view_layer.objects if item.select_get()]
     for item in shown:
         item.select_set(True)
-    region = next(region for region in area.regions if region.type == "WINDOW")
-    with bpy.context.temp_override(window=window, area=area, region=region):
-        bpy.ops.view3d.localview(frame_selected=False)
+    bpy.ops.view3d.localview(frame_selected=False)
     for item in view_layer.objects:
         item.select_set(item in selected)
