@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import threading
 import zlib
@@ -62,7 +63,7 @@ def read_image(path: str | Path) -> Photo:
             "folder", "empty", "not_a_picture", "no_heic", "damaged", "too_small".
     """
     path = Path(path)
-    if path.is_dir():
+    if os.path.isdir(path):  # unlike Path.is_dir, false where the folder above cannot be read; opening tells why
         raise _bad(path, "folder", "is a folder", "Give the path of a picture file.")
     try:
         with path.open("rb") as file:

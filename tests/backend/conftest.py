@@ -17,6 +17,7 @@ from backend.weights.landmarker import landmarker_file
 from blender_addon.contract.errors import ErrorCode, MienError
 from tests.pictures import group_photo
 
+
 @pytest.fixture(scope="session")
 def model() -> Path:
     """The landmark model; tests are skipped where it is neither there nor to be had."""
