@@ -221,3 +221,44 @@ def test_the_addon_can_be_disabled_and_enabled_again(mien: Any, head: Any, evalu
 def _file(path: Path) -> Path:
     path.write_bytes(b"x")
     return path
+
+
+def test_faces_of_a_photo_can_be_chosen(mien: Any, tmp_path: Path) -> None:
+    import bpy
+
+    module = mien("ui.session")
+    module.end_session()
+    settings = bpy.context.scene.mien
+    settings.photo = str(_file(tmp_path / "group.png"))
+    buttons = [f"operator:mien.choose_face:{label}" for label in ("1", "2", "3", "All")]
+    assert not set(buttons) & set(draw(bpy.types.MIEN_PT_source))
+    module.session().found = module.FoundFaces(settings.photo, 3)
+    assert set(buttons) <= set(draw(bpy.types.MIEN_PT_source))
+    request = mien("ui.properties").request_from
+    bpy.ops.mien.choose_face(face=2)
+    assert (settings.face, settings.all_faces) == (2, False)
+    assert request(settings, bpy.context.scene, settings.photo).options.face == 2
+    bpy.ops.mien.choose_face(face=0)
+    assert request(settings, bpy.context.scene, settings.photo).options.all_faces
+    assert "operator:mien.capture_face:Capture All Faces" in draw(bpy.types.MIEN_PT_capture)
+    settings.photo = str(_file(tmp_path / "other.png"))
+    assert not set(buttons) & set(draw(bpy.types.MIEN_PT_source))
+    module.end_session()
+
+
+def test_settings_reach_the_capture(mien: Any) -> None:
+    import bpy
+
+    settings = bpy.context.scene.mien
+    request = mien("ui.properties").request_from
+    first = request(settings, bpy.context.scene, "a.jpg")
+    assert (first.options.focal_mm, first.options.face, first.options.head) == (None, None, "open")
+    assert first.scene_options.build == mien("rig.build").BuildOptions()
+    assert first.scene_options.use_camera and first.look_through
+    settings.focal_auto, settings.focal_mm = False, 85.0
+    settings.identity_keys, settings.rotation_mode, settings.subdivision = True, "QUATERNION", False
+    settings.use_camera = False
+    second = request(settings, bpy.context.scene, "a.jpg")
+    assert second.options.focal_mm == 85.0
+    assert second.scene_options.build == mien("rig.build").BuildOptions(True, "QUATERNION", False)
+    assert not second.scene_options.use_camera
