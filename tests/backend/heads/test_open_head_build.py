@@ -58,9 +58,18 @@ def test_the_shipped_asset_is_what_the_builder_makes(build: Build) -> None:
     np.testing.assert_allclose(shipped.expression, made.expression, atol=2e-6)
     np.testing.assert_allclose(shipped.eyelids, made.eyelids, atol=2e-6)
     np.testing.assert_allclose(shipped.pose_correctives, made.pose_correctives, atol=2e-6)
-    np.testing.assert_allclose(shipped.identity, made.identity, atol=3e-6)
+    assert same_people(shipped.identity, made.identity)
     np.testing.assert_allclose(shipped.joint_regressor, made.joint_regressor, atol=1e-3)
     np.testing.assert_allclose(shipped.uv, made.uv, atol=2e-3)
+
+
+def same_people(first: np.ndarray, second: np.ndarray) -> bool:
+    """Whether two bases (V,3,S) span heads of one distribution: components of equal variance may differ by a turn."""
+    random = np.random.default_rng(0)
+    one, other = (basis.reshape(-1, basis.shape[-1]).astype(np.float64) for basis in (first, second))
+    probes = one @ random.normal(size=(one.shape[1], 30))
+    seen, expected = other @ (other.T @ probes), one @ (one.T @ probes)
+    return np.linalg.norm(seen - expected) < 5e-3 * np.linalg.norm(expected)
 
 
 def test_quantisation_is_below_an_eighth_of_a_millimetre_at_three_sigma(build: Build, tmp_path: Path) -> None:
