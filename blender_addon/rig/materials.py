@@ -54,7 +54,7 @@ def build(part: str, name: str, colour_attribute: str) -> Any:
     """
     surface = SURFACES[part]
     material = bpy.data.materials.new(name)
-    material.diffuse_color = (*(_linear(c) for c in surface.colour), 1.0)
+    material.diffuse_color = (*surface.colour, 1.0)  # brighter than true: Solid view's studio light is dim
     material.roughness = surface.roughness
     nodes = compat.node_tree(material).nodes
     shader = next(node for node in nodes if node.bl_idname == "ShaderNodeBsdfPrincipled")
@@ -68,8 +68,3 @@ def build(part: str, name: str, colour_attribute: str) -> Any:
     compat.set_input(shader, ("Subsurface Radius",), _SCATTER_RADIUS)
     compat.set_input(shader, ("Coat Weight",), surface.coat)
     return material
-
-
-def _linear(value: float) -> float:
-    """sRGB to linear light (IEC 61966-2-1)."""
-    return value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4

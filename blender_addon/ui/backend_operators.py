@@ -11,8 +11,8 @@ from bpy.props import BoolProperty, StringProperty
 from ..client.events import ClientState
 from ..client.launch import client_keys
 from ..contract.errors import MienError
-from .preferences import ADDON, preferences
 from .session import session
+from .settings import ADDON, preferences
 
 
 class MIEN_OT_check_backend(bpy.types.Operator):

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import bpy
 
@@ -17,11 +17,9 @@ from ..contract.head import HeadDescription
 from ..contract.take import Take
 from ..rig import names
 from ..scene import Captured, add_captures
-from .preferences import user_folder
+from .request import Request
+from .settings import user_folder
 from .view import show_captured
-
-if TYPE_CHECKING:
-    from .session import Request
 
 
 def finish(request: Request, event: CaptureFinished, head: HeadDescription | None) -> tuple[str, ...]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from .preferences import SETUP_COMMAND, where_it_lives
 from .session import session
+from .settings import SETUP_COMMAND, where_it_lives
 from .state_line import draw_problem, draw_state
 
 

@@ -19,7 +19,8 @@ from bpy.props import (
 from ..contract.options import FOCAL_RANGE_MM, CaptureOptions
 from ..rig.build import BuildOptions
 from ..scene import SceneOptions
-from .session import Request, session
+from .request import Request
+from .session import session
 
 _head_items: list[tuple[str, str, str]] = []  # Blender keeps no reference to what an items callback returns
 

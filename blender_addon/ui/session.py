@@ -19,30 +19,13 @@ from ..client.events import CaptureFailed, CaptureFinished, ClientState, Event, 
 from ..client.jobs import Client
 from ..contract.errors import ErrorCode, MienError
 from ..contract.messages import HeadStatus
-from ..contract.options import CaptureOptions
 from ..contract.places import logs_dir, read_backend_record
-from ..scene import SceneOptions
-from .preferences import chosen_record, client_settings, preferences
+from .finish import finish
+from .request import Request
+from .settings import chosen_record, client_settings, preferences
 
 ACTIVE_SECONDS = 0.05
 IDLE_SECONDS = 0.5
-
-
-@dataclass(frozen=True)
-class Request:
-    """A capture that was asked for.
-
-    Attributes:
-        options: For the backend.
-        scene: Name of the scene that gets the head.
-        scene_options: How it gets it.
-        look_through: Show the head through the camera afterwards.
-    """
-
-    options: CaptureOptions
-    scene: str
-    scene_options: SceneOptions
-    look_through: bool = True
 
 
 @dataclass(frozen=True)
@@ -208,8 +191,6 @@ class Session:
         return request
 
     def _finish(self, event: CaptureFinished) -> None:
-        from .finish import finish
-
         request = self._end_job()
         if request is None:
             return

@@ -186,7 +186,7 @@ def test_preferences_show_where_the_backend_lives(mien: Any, tmp_path: Path, mon
     places.write_backend_record(places.BackendRecord("/opt/python", "/opt/mien", "0.1.0"))
     drawn = draw_preferences(mien)
     assert {"Folder: /opt/mien", "Python: /opt/python", f"Data: {tmp_path}"} <= set(drawn)
-    chosen = mien("ui.preferences").preferences()
+    chosen = mien("ui.settings").preferences()
     chosen.use_remote = True
     try:
         shown = {"prop:remote_address", "prop:remote_key", "operator:mien.copy_key:Copy Key"}
@@ -200,7 +200,7 @@ def draw_preferences(mien: Any) -> list[str]:
     from fake_layout import Layout
 
     layout = Layout()
-    mien("ui.preferences_layout").draw_preferences(mien("ui.preferences").preferences(), layout)
+    mien("ui.preferences_layout").draw_preferences(mien("ui.settings").preferences(), layout)
     return layout.drawn
 
 
