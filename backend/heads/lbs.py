@@ -28,12 +28,12 @@ def rodrigues(axis_angle: Tensor) -> Tensor:
     half = torch.sin(0.5 * angle)
     sine = torch.where(small, 1.0 - squared / 6.0, torch.sin(angle) / angle)[..., None, None]
     cosine = torch.where(small, 0.5 - squared / 24.0, 2.0 * half * half / safe)[..., None, None]
-    cross = _cross_matrix(axis_angle)
+    cross = cross_matrix(axis_angle)
     identity = torch.eye(3, dtype=axis_angle.dtype, device=axis_angle.device)
     return identity + sine * cross + cosine * (cross @ cross)
 
 
-def _cross_matrix(vectors: Tensor) -> Tensor:
+def cross_matrix(vectors: Tensor) -> Tensor:
     """(..., 3) -> (..., 3, 3) with `cross @ a == vectors x a`."""
     x, y, z = vectors.unbind(-1)
     zero = torch.zeros_like(x)

@@ -160,4 +160,4 @@ def in_crop(landmarks: np.ndarray, transforms: np.ndarray) -> np.ndarray:
 
 
 def _array(tensor: torch.Tensor) -> np.ndarray:
-    return tensor.detach().double().cpu().numpy()
+    return tensor.detach().cpu().double().numpy()

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from backend.heads.lbs import cross_matrix, rodrigues
+
 from .basis import LandmarkBasis
 from .cameras import Camera
 
@@ -33,7 +35,7 @@ class State:
         return State(
             coefficients=self.coefficients + step[:, :count],
             jaw=self.jaw + step[:, count],
-            rotation=rotation_matrix(step[:, count + 1 : count + 4]) @ self.rotation,
+            rotation=rodrigues(step[:, count + 1 : count + 4]) @ self.rotation,
             camera=self.camera + step[:, count + 4 :],
         )
 
@@ -117,18 +119,6 @@ class Problem:
     def _prior(self, state: State) -> torch.Tensor:
         values = torch.cat([state.coefficients, state.jaw[:, None]], dim=1)
         return (values - self.prior.mean) / self.prior.sigma
-
-
-def rotation_matrix(axis_angle: torch.Tensor) -> torch.Tensor:
-    """(B,3) axis-angle to (B,3,3) (Rodrigues)."""
-    return torch.linalg.matrix_exp(cross_matrix(axis_angle))
-
-
-def cross_matrix(vectors: torch.Tensor) -> torch.Tensor:
-    """(...,3) to (...,3,3) with cross_matrix(a) @ b = a x b."""
-    x, y, z = vectors.unbind(-1)
-    zero = torch.zeros_like(x)
-    return torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], dim=-1).reshape(*vectors.shape[:-1], 3, 3)
 
 
 def jaw_rotation(angle: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

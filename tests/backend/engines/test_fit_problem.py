@@ -16,8 +16,8 @@ from backend.engines.fit.problem import (
     State,
     posed_eyes,
     posed_landmarks,
-    rotation_matrix,
 )
+from backend.heads.lbs import rodrigues
 from backend.heads.model import HeadModel
 from tests.fake_heads import small_head
 
@@ -42,7 +42,7 @@ def random_state(basis, seed=0) -> State:
 
     coefficients = normal(FACES, basis.basis.shape[-1])
     coefficients[:, basis.identity_size :] = coefficients[:, basis.identity_size :].abs() * 0.3
-    return State(coefficients, normal(FACES).abs() * 0.2, rotation_matrix(normal(FACES, 3) * 0.4), normal(FACES, 3))
+    return State(coefficients, normal(FACES).abs() * 0.2, rodrigues(normal(FACES, 3) * 0.4), normal(FACES, 3))
 
 
 def test_the_basis_is_the_head_model_at_its_landmarks(head, basis):
