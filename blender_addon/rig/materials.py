@@ -40,6 +40,7 @@ SURFACES: Mapping[str, Surface] = {
     "mouth": Surface((0.45, 0.18, 0.18), 0.4, subsurface=0.1),
     "lashes": Surface((0.05, 0.04, 0.03), 0.6),
 }
+_SOLID_GAIN = 1.6  # Solid view's studio light is dim where a face looks at the camera
 _SCATTER_DISTANCE = 0.006  # metres; about what skin does to red light
 _SCATTER_RADIUS = (1.0, 0.35, 0.2)
 
@@ -54,7 +55,7 @@ def build(part: str, name: str, colour_attribute: str) -> Any:
     """
     surface = SURFACES[part]
     material = bpy.data.materials.new(name)
-    material.diffuse_color = (*surface.colour, 1.0)  # brighter than true: Solid view's studio light is dim
+    material.diffuse_color = (*(min(1.0, _SOLID_GAIN * _linear(c)) for c in surface.colour), 1.0)
     material.roughness = surface.roughness
     nodes = compat.node_tree(material).nodes
     shader = next(node for node in nodes if node.bl_idname == "ShaderNodeBsdfPrincipled")
@@ -68,3 +69,8 @@ def build(part: str, name: str, colour_attribute: str) -> Any:
     compat.set_input(shader, ("Subsurface Radius",), _SCATTER_RADIUS)
     compat.set_input(shader, ("Coat Weight",), surface.coat)
     return material
+
+
+def _linear(value: float) -> float:
+    """sRGB to linear light (IEC 61966-2-1)."""
+    return value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4
