@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from backend.outputs import publish, working_folder, write_png
+from backend.media.backdrop import shown_by_blender, write_backdrop
+from backend.outputs import publish, working_folder
 from backend.progress import Progress
 from backend.setup.bpy_environments import FOR_SAVING, choose_release, ensure_bpy
 from backend.setup.pip_runner import clean_environment
@@ -35,7 +36,6 @@ _ASK_SECONDS = 120
 _SAVE_SECONDS = 600
 _BLENDER = re.compile(r"^Blender (\d+)\.(\d+)(?:\.(\d+))?", re.MULTILINE)
 _PYTHON = re.compile(r"^Python 3\.", re.MULTILINE)
-_SHOWN_BY_BLENDER = frozenset({".jpg", ".jpeg", ".png"})
 _ASK_MODULE = "import bpy; print('Blender %d.%d.%d' % tuple(bpy.app.version))"
 
 
@@ -222,11 +222,7 @@ def save_blend(
 def _showable(photo: Photo, folder: Path) -> Path:
     """The photo's own file where Blender can show it, else a copy that it can."""
     source = Path(photo.path).absolute()
-    if source.suffix.lower() in _SHOWN_BY_BLENDER:
-        return source
-    copy = folder / f"{source.stem}.png"
-    write_png(copy, photo.pixels)
-    return copy
+    return source if shown_by_blender(source) else write_backdrop(photo, folder)
 
 
 def _run(program: BlenderProgram, arguments: Sequence[str], folder: Path, out: Path) -> dict[str, object]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -39,11 +40,13 @@ class Captured:
         takes: All takes, whether or not they were kept before.
         report: JSON-able.
         overlay: Draws (H, W, 3) uint8 that shows the result over the source; called after the takes are handed out.
+        backdrop: Writes into a folder the source as Blender can show it; None where it shows the source itself.
     """
 
     takes: Sequence[Take]
     report: dict[str, object]
     overlay: Callable[[], np.ndarray] | None = None
+    backdrop: Callable[[Path], Path] | None = None
 
 
 class Capturer(Protocol):

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backend.server.capturing import Captured, Capturer, JobProgress
@@ -58,10 +59,12 @@ class SessionCapturer:
 
     def capture(self, options: CaptureOptions, progress: JobProgress) -> Captured:
         """Capture a photo."""
+        from backend.media.backdrop import shown_by_blender, write_backdrop
         from backend.pipeline import capture_photo, draw_overlay
 
         session = self._session(self._device if options.device == "auto" else options.device)
         result = capture_photo(session, options, progress)
         head = session.head(options.head)
         self._used_heads[head.sha256] = head
-        return Captured(result.takes, result.report, partial(draw_overlay, session, result))
+        backdrop = None if shown_by_blender(Path(options.source)) else partial(write_backdrop, result.photo)
+        return Captured(result.takes, result.report, partial(draw_overlay, session, result), backdrop)

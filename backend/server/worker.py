@@ -133,6 +133,8 @@ class Worker:
         report = dict(captured.report)
         if "source" in report:
             report["source"] = job.spec.options.source
+        if captured.backdrop is not None:
+            report["backdrop"] = str(captured.backdrop(job.folder.path))
         if captured.overlay is not None:
             self._overlays.offer(job.folder.job, captured.overlay)
         self._jobs.finish(job, rest, report)

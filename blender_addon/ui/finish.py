@@ -39,9 +39,11 @@ def finish(request: Request, event: CaptureFinished, head: HeadDescription | Non
     if head is None:
         message = "The head that this capture needs is not in the cache."
         raise MienError(ErrorCode.MISSING_FILE, message, "Capture again to fetch it.")
-    photo = request.options.source
-    options = request.scene_options
+    photo, options = request.options.source, request.scene_options
     options = replace(options, name=options.name or names.from_file(photo))
+    backdrop = event.report.get("backdrop")
+    if isinstance(backdrop, str) and Path(backdrop).is_file():  # not there when another computer wrote it
+        photo, options = backdrop, replace(options, pack_photo=True)
     with compat.window_context(request.scene):
         scene = bpy.data.scenes.get(request.scene) or bpy.context.scene
         captured = add_captures(head, event.takes, photo, scene, options)

@@ -110,6 +110,17 @@ def test_cancel_stops_and_leaves_the_scene_alone(panel: Panel, tmp_path: Path) -
     assert bpy.ops.mien.capture_face(filepath=_photo(tmp_path), wait=True) == {"FINISHED"}
 
 
+def test_a_photo_that_blender_cannot_show_has_a_copy_behind_the_head(panel: Panel, tmp_path: Path) -> None:
+    import bpy
+
+    assert bpy.ops.mien.capture_face(filepath=_photo(tmp_path, backdrop=True)) == {"FINISHED"}
+    panel.finish()
+    camera = bpy.data.objects["Anna 01 Camera"].data
+    (behind,) = camera.background_images
+    assert tuple(behind.image.size) == (640, 480)
+    assert behind.image.packed_file  # the backend deletes its copy one day
+
+
 def test_no_face_is_said_and_can_be_put_away(panel: Panel, tmp_path: Path) -> None:
     import bpy
 

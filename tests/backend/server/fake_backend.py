@@ -9,6 +9,7 @@
     die       end the process with this signal after the takes
     keep      save each take as soon as it is made (true)
     bad_overlay  fail at drawing the overlay
+    backdrop  write a copy of the photo for Blender
     count     append a line to this file at each run
 
 Run as a script it is `mien serve` with this capture; `--remote` and `--bind` as there.
@@ -21,11 +22,13 @@ import json
 import os
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
 import numpy as np
+from PIL import Image
 
 from backend.server.capturing import Captured
 from backend.server.serve import serve_with
@@ -74,7 +77,20 @@ class FakeCapturer:
             os.kill(os.getpid(), todo["die"])
             time.sleep(60)
         report = {"source": options.source, "faces": len(takes)}
-        return Captured(takes, report, lambda: np.full((4, 6, 3), 7 // (not todo.get("bad_overlay")), np.uint8))
+        overlay = partial(draw, bool(todo.get("bad_overlay")))
+        return Captured(takes, report, overlay, write_backdrop if todo.get("backdrop") else None)
+
+
+def draw(fail: bool) -> np.ndarray:
+    """A small picture."""
+    return np.full((4, 6, 3), 7 // (not fail), np.uint8)
+
+
+def write_backdrop(folder: Path) -> Path:
+    """A small picture in a file."""
+    path = folder / "backdrop.png"
+    Image.new("RGB", (640, 480), (10, 200, 30)).save(path)
+    return path
 
 
 def main() -> int:

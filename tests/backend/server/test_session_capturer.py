@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The real chain as the service uses it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pillow_heif
+import pytest
+import skimage.data
+from PIL import Image
+
+from backend.server.session_capturer import SessionCapturer
+from blender_addon.contract.options import CaptureOptions
+from tests.pictures import save_astronaut
+
+
+class Quiet:
+    """Progress that nobody watches."""
+
+    def __call__(self, stage: str, done: float, message: str = "") -> None: ...
+
+    def check_cancelled(self) -> None: ...
+
+    def keep(self, take) -> None: ...
+
+
+@pytest.fixture(scope="module")
+def capturer(model) -> SessionCapturer:
+    return SessionCapturer("cpu", None)
+
+
+def test_a_photo_that_blender_shows_needs_no_copy(capturer, tmp_path):
+    captured = capturer.capture(CaptureOptions(str(save_astronaut(tmp_path / "a.png"))), Quiet())
+    assert captured.backdrop is None
+    assert captured.overlay().shape[2] == 3
+    assert capturer.head(captured.takes[0].meta.head_sha256).id == "open"
+    assert [status.ready for status in capturer.heads()] == [True]
+
+
+def test_a_heic_photo_is_copied_for_blender(capturer, tmp_path):
+    path = tmp_path / "IMG_0001.HEIC"
+    pillow_heif.from_pillow(Image.fromarray(skimage.data.astronaut())).save(path, quality=95)
+    captured = capturer.capture(CaptureOptions(str(path)), Quiet())
+    (folder := tmp_path / "job").mkdir()
+    copy = captured.backdrop(folder)
+    assert copy == folder / "IMG_0001.png"
+    with Image.open(copy) as picture:
+        assert np.abs(np.asarray(picture).astype(int) - skimage.data.astronaut()).mean() < 4
