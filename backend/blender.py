@@ -216,7 +216,21 @@ def save_blend(
         reported = _run(program, arguments, folder, out)
         publish(folder / out.name, out)
     progress("blender", 1.0, f"saved {out.name}")
-    return reported | {"blend": str(out)}
+    warnings = [*_sentences(reported), *_too_new(program, out)]
+    return reported | {"blend": str(out), "warnings": warnings}
+
+
+def _sentences(reported: Mapping[str, object]) -> list[str]:
+    warnings = reported.get("warnings")
+    return [str(warning) for warning in warnings] if isinstance(warnings, list) else []
+
+
+def _too_new(program: BlenderProgram, out: Path) -> list[str]:
+    """Blender 4.2 refuses files that 5.0 and later wrote; 4.5 reads them."""
+    if program.version < (5, 0):
+        return []
+    remedy = "For Blender 4.2 give --blender the path of a Blender 4."
+    return [f"{out.name} was saved by Blender {program.version[0]} and opens in 4.5 and newer. {remedy}"]
 
 
 def _showable(photo: Photo, folder: Path) -> Path:

@@ -73,8 +73,8 @@ def no_blender(tmp_path, monkeypatch, mien_home):
     return folder
 
 
-def save(tmp_path, body=SAVES, photo="photo.jpg"):
-    program = identify(stand_in(tmp_path / "blender-program", body))
+def save(tmp_path, body=SAVES, photo="photo.jpg", **stood_in):
+    program = identify(stand_in(tmp_path / "blender-program", body, **stood_in))
     head = SimpleNamespace(save=lambda path: path.write_bytes(b"head"))
     picture = SimpleNamespace(path=tmp_path / photo, pixels=np.zeros((2, 3, 3), np.uint8))
     out = tmp_path / "out" / "head.blend"
@@ -159,6 +159,11 @@ class TestSaving:
         reported, _ = save(tmp_path, photo="photo.heic")
         arguments = reported["arguments"]
         assert Path(arguments[arguments.index("--photo") + 1]).name == "photo.png"
+
+    @pytest.mark.parametrize(("version", "count"), [("4.2.3", 0), ("4.5.1", 0), ("5.0.1", 1)])
+    def test_a_file_that_older_blenders_refuse_is_said_to_be_one(self, tmp_path, version, count):
+        reported, _ = save(tmp_path, version=version)
+        assert len([text for text in reported["warnings"] if "4.5 and newer" in text]) == count
 
     @pytest.mark.parametrize(
         ("body", "code", "said"),
