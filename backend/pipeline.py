@@ -20,11 +20,11 @@ from backend.media.images import Photo, read_image
 from backend.progress import Progress, no_progress
 from backend.rendering.overlay import OverlayFace, overlay_picture
 from backend.session import Session
-from backend.solve.camera import Focal, camera_matrix, choose_focal
+from backend.solve.camera import Focal, choose_focal
 from blender_addon.contract.errors import ErrorCode, MienError
 from blender_addon.contract.head import HeadDescription
 from blender_addon.contract.options import CaptureOptions
-from blender_addon.contract.projection import project
+from blender_addon.contract.projection import camera_matrix, project
 from blender_addon.contract.take import Take, TakeMeta
 from blender_addon.contract.version import VERSION
 

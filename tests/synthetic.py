@@ -14,9 +14,8 @@ from backend.engines.fit.fit import LandmarkFit
 from backend.engines.params import FaceParams
 from backend.faces import topology
 from backend.heads.model import HeadModel
-from backend.solve.camera import camera_matrix
 from blender_addon.contract.head import HeadDescription
-from blender_addon.contract.projection import project
+from blender_addon.contract.projection import camera_matrix, project
 
 SIZE = 1024
 MATRIX = camera_matrix(1422.0, SIZE, SIZE)

@@ -19,7 +19,7 @@ from backend.heads.model import HeadModel
 from backend.heads.surface import nearest_on_surface
 from backend.rendering.plain import PlainView, faces_of, plain_view
 from blender_addon.contract.head import HeadDescription, Landmarks
-from blender_addon.contract.projection import HEAD_TO_CAMERA
+from blender_addon.contract.projection import HEAD_TO_CAMERA, camera_matrix
 
 SKIN = ("skin", "lips")
 EYE = ("sclera", "iris", "pupil")
@@ -158,7 +158,7 @@ def _render(posed: np.ndarray, head: HeadDescription) -> PlainView:
     low, high = posed.min(axis=0), posed.max(axis=0)
     focal = VIEW_SIZE * DISTANCE / ((high - low).max() * 1.2)
     centre = HEAD_TO_CAMERA @ ((low + high) / 2)
-    matrix = np.array([[focal, 0, VIEW_SIZE / 2], [0, focal, VIEW_SIZE / 2], [0, 0, 1]])
+    matrix = camera_matrix(focal, VIEW_SIZE, VIEW_SIZE)
     return plain_view(posed, head, [0, 0, DISTANCE] - centre, matrix, (VIEW_SIZE, VIEW_SIZE), without=("lashes",))
 
 

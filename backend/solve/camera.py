@@ -1,12 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The camera of a shot: its focal length, where that comes from, and its matrix."""
+"""The camera of a shot: its focal length, and where that comes from."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
-
-import numpy as np
 
 from backend.media.images import Photo
 from blender_addon.contract.projection import SENSOR_WIDTH_35MM, focal_pixels
@@ -35,8 +33,3 @@ def choose_focal(photo: Photo, focal_mm: float | None) -> Focal:
     if photo.focal_px is not None:
         return Focal(photo.focal_px, "file")
     return Focal(focal_pixels(DEFAULT_FOCAL_MM, width, height), "assumed")
-
-
-def camera_matrix(focal_px: float, width: int, height: int) -> np.ndarray:
-    """(3,3) K with the principal point in the middle of the picture."""
-    return np.array([[focal_px, 0, width / 2], [0, focal_px, height / 2], [0, 0, 1.0]])

@@ -79,3 +79,8 @@ def focal_pixels(focal_35mm: float, width: int, height: int) -> float:
     by the longer side over 36 mm, as Blender's automatic sensor fit does.
     """
     return focal_35mm * max(width, height) / SENSOR_WIDTH_35MM
+
+
+def camera_matrix(focal_px: float, width: float, height: float) -> np.ndarray:
+    """K (3, 3) in pixels with the principal point in the middle of the picture."""
+    return np.array([[focal_px, 0.0, width / 2], [0.0, focal_px, height / 2], [0.0, 0.0, 1.0]])

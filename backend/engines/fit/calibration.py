@@ -13,13 +13,14 @@ from backend.faces import topology
 from backend.faces.face import Face
 from backend.faces.landmarker import FaceFinder
 from backend.heads.embedding import detected_views, ibug68, snap, surface_points, symmetrised
-from backend.solve.camera import DEFAULT_FOCAL_MM, camera_matrix
 from blender_addon.contract.head import HeadDescription, Landmarks
-from blender_addon.contract.projection import HEAD_TO_CAMERA, focal_pixels, project
+from blender_addon.contract.projection import HEAD_TO_CAMERA, camera_matrix, focal_pixels, project
 
 from .fit import EMBEDDING, LandmarkFit
 
 ROUNDS = 3
+PORTRAIT_FOCAL_MM = 50.0
+"""35 mm equivalent focal length assumed for the pictures."""
 SOFT = 0.35
 """Share of the mean residual by which lids and lips move: there a common expression would pass for an offset."""
 
@@ -89,7 +90,7 @@ def symmetrised_values(values: np.ndarray) -> np.ndarray:
 def _residual(engine: LandmarkFit, item: CalibrationFace) -> np.ndarray:
     """(478,3) from the fitted to the seen landmarks, metres in the head's own axes, nothing along the view."""
     width, height = item.image_size
-    matrix = camera_matrix(focal_pixels(DEFAULT_FOCAL_MM, width, height), width, height)
+    matrix = camera_matrix(focal_pixels(PORTRAIT_FOCAL_MM, width, height), width, height)
     landmarks, scores = item.face.landmarks[None].astype(np.float64), item.face.blendshapes[None]
     params, translation = engine.refine(engine.estimate(landmarks, scores), landmarks, scores, matrix)
     pixels = project(engine.posed_landmarks(params)[0], translation[0], matrix)
