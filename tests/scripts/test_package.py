@@ -21,10 +21,10 @@ def test_wheel_holds_code_data_and_command(sources, tmp_path):
         names = set(archive.namelist())
         info = f"mien-{VERSION}.dist-info"
         assert "mien = backend.cli:run" in archive.read(f"{info}/entry_points.txt").decode()
-    for suffix in (".py", ".npz"):
+    for suffix in (".py", ".npz", ".npy"):
         ours = {path.relative_to(sources).as_posix() for path in packages if path.suffix == suffix}
         assert ours
         assert ours <= names
     locks = {f"mien-{VERSION}.data/data/share/mien/locks/{path.name}" for path in (sources / "locks").glob("*.txt")}
     assert locks <= names
-    assert f"{info}/licenses/LICENSE" in names
+    assert {f"{info}/licenses/LICENSE", f"{info}/licenses/NOTICE"} <= names
