@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 PARTS = ("backend", "blender_addon", "locks", "scripts")
-FILES = ("pyproject.toml", "LICENSE", "README.md")
+FILES = ("pyproject.toml", "LICENSE", "NOTICE", "README.md")
 
 
 @pytest.fixture
