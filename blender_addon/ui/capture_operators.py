@@ -23,12 +23,19 @@ class MIEN_OT_choose_photo(bpy.types.Operator, ImportHelper):
     bl_label = "Choose Face Photo"
     bl_options = {"REGISTER", "UNDO"}
 
+    filepath: StringProperty(
+        name="Photo",
+        description="Photo of the face to capture; without one the file browser opens",
+        subtype="FILE_PATH",
+        options={"SKIP_SAVE"},  # a path of the last time would count as dropped, and the browser would not open
+    )
     filter_glob: StringProperty(default=";".join(f"*{suffix}" for suffix in PHOTO_SUFFIXES), options={"HIDDEN"})
 
     def invoke(self, context: Any, event: Any) -> set[str]:
         """Open the file browser, unless a photo was dropped."""
         if self.filepath and os.path.isfile(self.filepath):
             return self.execute(context)
+        self.filepath = bpy.path.abspath(context.scene.mien.photo)  # so that the browser opens where it is
         return ImportHelper.invoke(self, context, event)
 
     def execute(self, context: Any) -> set[str]:

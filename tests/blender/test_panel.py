@@ -147,6 +147,8 @@ def test_choosing_a_photo(mien: Any, tmp_path: Path) -> None:
     image.save()
     assert bpy.ops.mien.choose_photo(filepath=str(tmp_path / "photo.png")) == {"FINISHED"}
     assert settings.photo == str(tmp_path / "photo.png")
+    remembered = bpy.ops.mien.choose_photo.get_rna_type().properties["filepath"]
+    assert remembered.is_skip_save  # or the file button would take the last photo again
     assert mien("ui.facts").facts(settings.photo).text.startswith("64 x 48, ")
     assert "64 x 48" in " ".join(draw(bpy.types.MIEN_PT_source))
     handler = bpy.types.MIEN_FH_photo
