@@ -110,6 +110,16 @@ def remove_exit_handler(function: Callable[..., None]) -> None:
         handlers.remove(function)
 
 
+def work_in_hand() -> str:
+    """What the user is in the middle of, as Blender calls it ("Move", "Render", a stroke of a brush); empty if nothing.
+
+    Blender's own operators keep pointers into the data meanwhile, and crash when a mode or an object goes away under
+    them. Those of other add-ons may run for as long as Blender does, so they are not waited for.
+    """
+    running = (item for window in bpy.context.window_manager.windows for item in window.modal_operators)
+    return next((item.name for item in running if not hasattr(bpy.types, item.bl_idname)), "")
+
+
 @contextmanager
 def window_context(scene_name: str | None = None) -> Iterator[None]:
     """Run operators as if from a window, from a timer too (which has no window of its own).

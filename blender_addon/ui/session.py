@@ -49,6 +49,7 @@ class Session:
     def __init__(self) -> None:
         self._client: Client | None = None
         self._job = ""
+        self._finished: CaptureFinished | None = None
         self.request: Request | None = None
         self.progress: Progress | None = None
         self.error: MienError | None = None
@@ -137,7 +138,9 @@ class Session:
 
     def cancel(self) -> None:
         """Stop the capture that runs; the backend answers when it has stopped."""
-        if self._client is not None and self._job:
+        if self._finished is not None:
+            self._end_job()
+        elif self._client is not None and self._job:
             self._client.cancel(self._job)
 
     def settings_changed(self) -> None:
@@ -148,7 +151,7 @@ class Session:
     def close(self) -> None:
         """End the backend and forget the running capture."""
         client, self._client = self._client, None
-        self.request, self.progress, self._job = None, None, ""
+        self._end_job()
         if client is not None:
             client.close()
         if bpy.app.timers.is_registered(_tick):
@@ -163,7 +166,7 @@ class Session:
         events = self._client.pump(time.monotonic()) if self._client else []
         for event in events:
             self._handle(event)
-        return bool(events)
+        return self._finish_when_free() or bool(events)
 
     def wait(self, until: Callable[[], bool]) -> None:
         """Pump until something is so; for scripts, which have no timer."""
@@ -184,11 +187,27 @@ class Session:
                 self.error = event.error
                 _report("ERROR", str(event.error))
         elif isinstance(event, CaptureFinished) and event.job == self._job:
-            self._finish(event)
+            self._finished = event
 
     def _end_job(self) -> Request | None:
         request, self.request, self.progress, self._job = self.request, None, None, ""
+        self._finished = None
         return request
+
+    def _finish_when_free(self) -> bool:
+        """Build the heads of a finished capture, but not while the user is in the middle of something.
+
+        Returns:
+            Whether anything changed.
+        """
+        event = self._finished
+        if event is None:
+            return False
+        if in_hand := compat.work_in_hand():
+            before, self.progress = self.progress, Progress(event.job, "waiting", 1.0, f"Ready, waits for {in_hand}")
+            return self.progress != before
+        self._finish(event)
+        return True
 
     def _finish(self, event: CaptureFinished) -> None:
         request = self._end_job()

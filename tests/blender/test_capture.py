@@ -96,6 +96,31 @@ def test_progress_and_state_are_shown(panel: Panel, tmp_path: Path) -> None:
     assert len(bpy.context.scene.mien.takes) == 3
 
 
+def test_the_head_waits_while_the_user_is_in_the_middle_of_something(
+    panel: Panel, mien: Any, tmp_path: Path, monkeypatch: Any
+) -> None:
+    import bpy
+
+    in_hand = ["Move"]
+    assert mien("compat").work_in_hand() == ""
+    monkeypatch.setattr(mien("compat"), "work_in_hand", lambda: in_hand[0])
+    before = set(bpy.data.objects.keys())
+    bpy.ops.mien.capture_face(filepath=_photo(tmp_path))
+    panel.until(lambda: "progress:Ready, waits for Move" in draw(bpy.types.MIEN_PT_capture))
+    assert panel.session.running and set(bpy.data.objects.keys()) == before
+    in_hand[0] = ""
+    panel.finish()
+    assert "Anna 01" in bpy.data.objects
+    in_hand[0] = "Render"
+    bpy.ops.mien.capture_face(filepath=_photo(tmp_path))
+    panel.until(lambda: "progress:Ready, waits for Render" in draw(bpy.types.MIEN_PT_capture))
+    bpy.ops.mien.cancel()
+    assert not panel.session.running
+    in_hand[0] = ""
+    panel.session.pump()
+    assert "Anna 01 2" not in bpy.data.objects
+
+
 def test_cancel_stops_and_leaves_the_scene_alone(panel: Panel, tmp_path: Path) -> None:
     import bpy
 
