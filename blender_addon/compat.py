@@ -125,12 +125,20 @@ def window_context(scene_name: str | None = None) -> Iterator[None]:
     """Run operators as if from a window, from a timer too (which has no window of its own).
 
     Args:
-        scene_name: Prefer a window that shows this scene.
+        scene_name: The scene to work in; where no window shows it, one does so meanwhile.
     """
     windows = list(bpy.context.window_manager.windows)
     chosen = next((w for w in windows if w.scene.name == scene_name), windows[0] if windows else None)
     if chosen is None:
         yield
         return
-    with bpy.context.temp_override(window=chosen):
-        yield
+    shown = chosen.scene
+    wanted = bpy.data.scenes.get(scene_name or "", shown)
+    if wanted != shown:
+        chosen.scene = wanted
+    try:
+        with bpy.context.temp_override(window=chosen):
+            yield
+    finally:
+        if chosen.scene != shown:
+            chosen.scene = shown

@@ -44,12 +44,15 @@ def finish(request: Request, event: CaptureFinished, head: HeadDescription | Non
     backdrop = event.report.get("backdrop")
     if isinstance(backdrop, str) and Path(backdrop).is_file():  # not there when another computer wrote it
         photo, options = backdrop, replace(options, pack_photo=True)
+    shown = any(window.scene.name == request.scene for window in bpy.context.window_manager.windows)
     with compat.window_context(request.scene):
         scene = bpy.data.scenes.get(request.scene) or bpy.context.scene
         captured = add_captures(head, event.takes, photo, scene, options)
         warnings = captured.warnings
         _list_takes(scene, captured, event.takes, event.job)
-        if request.look_through and options.use_camera:
+        if not shown and scene.name == request.scene:
+            warnings = (*warnings, f"The head is in the scene '{scene.name}', where the capture was started")
+        elif request.look_through and options.use_camera:
             hidden = show_captured(scene, [item.head.mesh for item in captured.heads])
             warnings = (*warnings, hidden) if hidden else warnings
         bpy.ops.ed.undo_push(message="Capture Face")

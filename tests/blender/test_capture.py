@@ -121,6 +121,19 @@ def test_the_head_waits_while_the_user_is_in_the_middle_of_something(
     assert "Anna 01 2" not in bpy.data.objects
 
 
+def test_the_head_goes_to_the_scene_that_it_was_captured_for(panel: Panel, tmp_path: Path) -> None:
+    import bpy
+
+    window, first = bpy.context.window_manager.windows[0], bpy.context.scene
+    bpy.ops.mien.capture_face(filepath=_photo(tmp_path))
+    window.scene = other = bpy.data.scenes.new("Other")
+    panel.finish()
+    assert panel.session.error is None
+    assert set(first.objects.keys()) == {"Anna 01", "Anna 01 Rig", "Anna 01 Camera"}
+    assert first.camera.name == "Anna 01 Camera" and len(first.mien.takes) == 1
+    assert not other.objects and window.scene == other
+
+
 def test_cancel_stops_and_leaves_the_scene_alone(panel: Panel, tmp_path: Path) -> None:
     import bpy
 
