@@ -17,7 +17,7 @@ from ..contract.errors import ErrorCode, MienError
 from ..contract.head import JOINT_NAMES
 from ..contract.take import Take
 from ..rig import names
-from ..rig.armature import rig_of
+from ..rig.armature import rig_of, rotation_property
 from ..rig.mesh import joints_at_rest
 from ..rig.shape_keys import rest_vertices
 from .channels import BoneChannels, bone_channels, frame_numbers, key_values
@@ -113,10 +113,8 @@ def _key_values(keys: Any, fcurves: Any, frames: np.ndarray, values: Mapping[str
 def _key_bones(rig: Any, fcurves: Any, frames: np.ndarray, channels: Mapping[str, BoneChannels]) -> None:
     for joint, bone in channels.items():
         pose_bone = rig.pose.bones[joint]
-        if pose_bone.rotation_mode == "QUATERNION":
-            _key(pose_bone, "rotation_quaternion", fcurves, frames, bone.quaternion)
-        else:
-            _key(pose_bone, "rotation_euler", fcurves, frames, _eulers(bone.quaternion, pose_bone.rotation_mode))
+        rotation = _rotations(bone.quaternion, pose_bone.rotation_mode)
+        _key(pose_bone, rotation_property(pose_bone), fcurves, frames, rotation)
         if bone.location is not None:
             _key(pose_bone, "location", fcurves, frames, bone.location)
 
@@ -126,6 +124,16 @@ def _key(pose_bone: Any, name: str, fcurves: Any, frames: np.ndarray, values: np
     for index in range(values.shape[1]):
         compat.put(fcurves, path, index, frames, values[:, index])
     setattr(pose_bone, name, values[0].tolist())
+
+
+def _rotations(quaternions: np.ndarray, mode: str) -> np.ndarray:
+    """Rotations (T, 4) or (T, 3) as a bone of this rotation mode has them."""
+    if mode == "QUATERNION":
+        return quaternions
+    if mode == "AXIS_ANGLE":
+        turns = [Quaternion(quaternion).to_axis_angle() for quaternion in quaternions.tolist()]
+        return np.array([(angle, *axis) for axis, angle in turns])
+    return _eulers(quaternions, mode)
 
 
 def _eulers(quaternions: np.ndarray, order: str) -> np.ndarray:

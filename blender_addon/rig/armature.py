@@ -75,6 +75,12 @@ def add_skinning(mesh_object: Any, rig: Any, head: HeadDescription) -> None:
     mesh_object.parent = rig
 
 
+def rotation_property(pose_bone: Any) -> str:
+    """Name of the property that turns a bone in its rotation mode."""
+    names = {"QUATERNION": "rotation_quaternion", "AXIS_ANGLE": "rotation_axis_angle"}
+    return names.get(pose_bone.rotation_mode, "rotation_euler")
+
+
 def rig_of(mesh_object: Any) -> Any | None:
     """The armature object that moves a head's mesh."""
     rigs = [modifier.object for modifier in mesh_object.modifiers if modifier.type == "ARMATURE" and modifier.object]

@@ -23,8 +23,12 @@ def active_head(context: Any) -> Any | None:
 
 
 def has_head(cls: Any, context: Any) -> bool:
-    """Poll for operators that need a head; says why when there is none."""
-    if active_head(context) is None:
+    """Poll for operators that change a head; says why when there is none, or none that can be changed."""
+    head = active_head(context)
+    if head is None:
         cls.poll_message_set(NO_HEAD)
+        return False
+    if head.library or head.data.library:
+        cls.poll_message_set("This head is linked from another file; make it local or a library override to change it")
         return False
     return True

@@ -11,9 +11,13 @@ from bpy.props import BoolProperty, EnumProperty, IntProperty, StringProperty
 from bpy_extras.io_utils import ImportHelper
 
 from ..contract.errors import MienError
-from .facts import PHOTO_SUFFIXES, facts
+from .facts import PHOTO_SUFFIXES, Facts, facts, shown_path
 from .properties import request_from
 from .session import session
+
+
+def _refusal(photo: str, found: Facts) -> str:
+    return f"{shown_path(photo)}: {found.text}. Choose a JPEG, PNG or HEIC photo of a face."
 
 
 class MIEN_OT_choose_photo(bpy.types.Operator, ImportHelper):
@@ -42,11 +46,11 @@ class MIEN_OT_choose_photo(bpy.types.Operator, ImportHelper):
         """Take the photo."""
         found = facts(self.filepath)
         if found.problem:
-            self.report({"ERROR"}, f"{self.filepath}: {found.text}. Choose a JPEG, PNG or HEIC photo of a face.")
+            self.report({"ERROR"}, _refusal(self.filepath, found))
             return {"CANCELLED"}
         settings = context.scene.mien
         settings.photo = self.filepath
-        settings.face = 1
+        settings.face, settings.all_faces = 1, False
         if context.area is not None:
             context.area.tag_redraw()
         name = os.path.basename(self.filepath)
@@ -92,7 +96,7 @@ class MIEN_OT_capture_face(bpy.types.Operator):
             return {"CANCELLED"}
         found = facts(photo)
         if found.problem:
-            self.report({"ERROR"}, f"{photo}: {found.text}. Choose a JPEG, PNG or HEIC photo of a face.")
+            self.report({"ERROR"}, _refusal(photo, found))
             return {"CANCELLED"}
         if self.filepath:
             settings.photo = photo

@@ -8,7 +8,7 @@ from typing import Any
 import bpy
 
 from ..rig import names
-from ..rig.armature import rig_of
+from ..rig.armature import rig_of, rotation_property
 from ..rig.regions import BONE_LABELS, BONES, Control, Region, controls
 from .active_head import active_head
 
@@ -105,8 +105,9 @@ def _draw_control(layout: Any, head: Any, control: Control) -> None:
 def _draw_bone(layout: Any, bone: Any) -> None:
     column = layout.column(align=True)
     column.label(text=BONE_LABELS[bone.name], icon="BONE_DATA")
-    if bone.rotation_mode == "QUATERNION":
-        column.prop(bone, "rotation_quaternion", text="")
+    rotation = rotation_property(bone)
+    if rotation != "rotation_euler":
+        column.prop(bone, rotation, text="")
         return
     for index, label in enumerate(_AXES[bone.name]):
         split = column.split(factor=_LABEL_SHARE, align=True)

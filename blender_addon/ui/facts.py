@@ -34,6 +34,8 @@ class Facts:
 
 def facts(path: str) -> Facts:
     """Describe a photo; cheap to call at each redraw."""
+    if path != shown_path(path):
+        return Facts("The name is not in Unicode, rename the file", problem=True)
     try:
         status = os.stat(path)
     except OSError as error:
@@ -43,6 +45,11 @@ def facts(path: str) -> Facts:
     if not path.lower().endswith(PHOTO_SUFFIXES):
         return Facts("This is not a photo", problem=True)
     return _describe(path, status.st_mtime_ns, status.st_size)
+
+
+def shown_path(path: str) -> str:
+    """A path as Blender can show it: it refuses names that are not in Unicode."""
+    return path.encode("utf-8", "replace").decode("utf-8")
 
 
 @lru_cache(maxsize=16)

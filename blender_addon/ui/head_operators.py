@@ -13,7 +13,7 @@ from ..animation.apply import apply_take
 from ..contract.errors import MienError
 from ..contract.take import Take
 from ..rig import names
-from ..rig.armature import rig_of, update_joints
+from ..rig.armature import rig_of, rotation_property, update_joints
 from ..rig.regions import BONES, Region, controls
 from .active_head import active_head, has_head
 
@@ -112,6 +112,7 @@ class MIEN_OT_reset_region(bpy.types.Operator):
         for bone in _bones_of(head, region):
             bone.rotation_quaternion = (1.0, 0.0, 0.0, 0.0)
             bone.rotation_euler = (0.0, 0.0, 0.0)
+            bone.rotation_axis_angle = (0.0, 0.0, 1.0, 0.0)
         return {"FINISHED"}
 
 
@@ -132,10 +133,12 @@ class MIEN_OT_key_region(bpy.types.Operator):
     def execute(self, context: Any) -> set[str]:
         """Key it."""
         head, region = active_head(context), Region[self.region]
-        for key in _keys_of(head, region):
-            key.keyframe_insert("value")
-        for bone in _bones_of(head, region):
-            bone.keyframe_insert("rotation_quaternion" if bone.rotation_mode == "QUATERNION" else "rotation_euler")
+        done = [key.keyframe_insert("value") for key in _keys_of(head, region)]
+        done += [bone.keyframe_insert(rotation_property(bone)) for bone in _bones_of(head, region)]
+        if not all(done):
+            remedy = "Unlock them, or make the action local, then key again."
+            self.report({"ERROR"}, f"Curves of '{head.name}' are locked or from another file. {remedy}")
+            return {"CANCELLED"}
         return {"FINISHED"}
 
 
@@ -162,12 +165,18 @@ class MIEN_OT_update_joints(bpy.types.Operator):
         return True
 
     def execute(self, context: Any) -> set[str]:
-        """Move the bones."""
+        """Move the bones; what was active stays so, in its mode."""
+        head, active = active_head(context), context.active_object
+        mode = active.mode
+        bpy.ops.object.mode_set(mode="OBJECT")  # a mesh in Edit Mode does not tell where its vertices are
         try:
-            moved = update_joints(active_head(context))
+            moved = update_joints(head)
         except MienError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
+        finally:
+            context.view_layer.objects.active = active
+            bpy.ops.object.mode_set(mode=mode)
         self.report({"INFO"}, f"Joints moved by up to {moved * 1000:.1f} mm")
         return {"FINISHED"}
 

@@ -79,6 +79,12 @@ class MIEN_PT_source(_Panel, bpy.types.Panel):
     def _draw_faces(layout: Any, settings: Any, photo: str) -> None:
         found = session().found
         if found is None or found.photo != photo or found.count < 2:
+            if settings.all_faces or settings.face > 1:  # chosen for another photo, or in a file that was opened
+                row = layout.row(align=True)
+                number = row.row(align=True)
+                number.active = not settings.all_faces
+                number.prop(settings, "face")
+                row.prop(settings, "all_faces", toggle=True)
             return
         layout.label(text=f"{found.count} faces, largest first", icon="COMMUNITY")
         row = layout.row(align=True)
@@ -112,8 +118,7 @@ class MIEN_PT_capture(_Panel, bpy.types.Panel):
         else:
             button = layout.row()
             button.scale_y = 1.6
-            several = settings.all_faces and current.found and current.found.count > 1
-            button.operator("mien.capture_face", text="Capture All Faces" if several else "Capture Face")
+            button.operator("mien.capture_face", text=_capture_label(settings))
         if current.error:
             draw_problem(layout, current.error, line_width(context))
 
@@ -178,6 +183,12 @@ class MIEN_PT_takes(_Panel, bpy.types.Panel):
             take = settings.takes[settings.active_take]
             layout.label(text=f"{take.engine.capitalize()}, {take.confidence:.0%} sure")
         layout.operator("mien.apply_take")
+
+
+def _capture_label(settings: Any) -> str:
+    if settings.all_faces:
+        return "Capture All Faces"
+    return f"Capture Face {settings.face}" if settings.face > 1 else "Capture Face"
 
 
 def quality(confidence: float) -> Colour:

@@ -124,6 +124,73 @@ def test_reset_and_key_a_region(mien: Any, head: Any) -> None:
     assert {curve.data_path for curve in moved} == {'pose.bones["jaw"].rotation_euler'}
 
 
+def test_a_region_with_locked_curves_is_not_keyed_in_silence(mien: Any, head: Any) -> None:
+    import bpy
+
+    mien("compat").fcurves_of(head.data.shape_keys)[0].lock = True
+    with pytest.raises(RuntimeError, match="locked or from another file. Unlock them"):
+        for region in mien("rig.regions").Region:
+            bpy.ops.mien.key_region(region=region.name)
+
+
+def test_bones_may_have_any_rotation_mode(mien: Any, head: Any, reference: Path, evaluated: Any) -> None:
+    import bpy
+
+    before, rig = evaluated(head), head.parent
+    take = mien("contract.take").Take.load(reference / "open.take.npz")
+    for mode in ("AXIS_ANGLE", "QUATERNION", "ZYX"):
+        for bone in rig.pose.bones:
+            bone.rotation_mode = mode
+        for region in ("JAW", "HEAD", "EYES"):
+            bpy.ops.mien.reset_region(region=region)
+        assert np.abs(evaluated(head) - before).max() > 1e-3
+        mien("animation.apply").apply_take(head, take, bpy.context.scene)
+        np.testing.assert_allclose(evaluated(head), before, atol=1e-6)
+        bpy.ops.mien.key_region(region="JAW")
+        assert draw(bpy.types.MIEN_PT_face_jaw)
+
+
+def test_a_linked_head_says_that_it_cannot_be_changed(mien: Any, head: Any, tmp_path: Path) -> None:
+    import bpy
+
+    name, path = head.name, str(tmp_path / "library.blend")
+    bpy.ops.wm.save_as_mainfile(filepath=path)
+    bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+    with bpy.data.libraries.load(path, link=True) as (_, wanted):
+        wanted.collections = [name]
+    bpy.context.scene.collection.children.link(bpy.data.collections[name])
+    bpy.context.view_layer.objects.active = bpy.data.objects[name]
+    for operator in (bpy.ops.mien.reset_region, bpy.ops.mien.key_region):
+        with pytest.raises(RuntimeError, match="linked from another file; make it local"):
+            operator(region="JAW")
+    assert "prop:value" in draw(bpy.types.MIEN_PT_face_jaw)
+
+
+def test_update_joints_works_in_every_mode_and_keeps_it(mien: Any, reference: Path) -> None:
+    import bpy
+
+    contract = mien("contract.head").HeadDescription.load(reference / "egg.head.npz")
+    take = mien("contract.take").Take.load(reference / "egg.take.npz")
+    options = mien("scene").SceneOptions(build=mien("rig.build").BuildOptions(identity_keys=True))
+    captured = mien("scene").add_captures(contract, [take], None, bpy.context.scene, options)
+    head = bpy.data.objects[captured.heads[0].head.mesh]
+    jaw = head.parent.data.bones["jaw"].head_local.copy()
+    head.data.shape_keys.key_blocks["Identity 001"].value = 5.0
+    for item, mode in (
+        (head, "EDIT"),
+        (head, "SCULPT"),
+        (head.parent, "POSE"),
+        (head.parent, "EDIT"),
+        (head, "OBJECT"),
+    ):
+        bpy.context.view_layer.objects.active = item
+        bpy.ops.object.mode_set(mode=mode)
+        assert bpy.ops.mien.update_joints() == {"FINISHED"}
+        assert bpy.context.object == item and item.mode == mode
+        bpy.ops.object.mode_set(mode="OBJECT")
+        assert (head.parent.data.bones["jaw"].head_local - jaw).length > 1e-4
+
+
 def test_the_rig_counts_as_its_head(mien: Any, head: Any) -> None:
     import bpy
 
@@ -141,6 +208,8 @@ def test_choosing_a_photo(mien: Any, tmp_path: Path) -> None:
         bpy.ops.mien.choose_photo(filepath=str(_file(tmp_path / "notes.txt")))
     with pytest.raises(RuntimeError, match="Cannot be read"):
         bpy.ops.mien.choose_photo(filepath=str(tmp_path / "gone.jpg"))
+    with pytest.raises(RuntimeError, match="rename the file"):
+        bpy.ops.mien.choose_photo(filepath=str(tmp_path / "\udce9.jpg"))
     assert settings.photo == ""
     image = bpy.data.images.new("photo", 64, 48)
     image.filepath_raw, image.file_format = str(tmp_path / "photo.png"), "PNG"
@@ -244,7 +313,15 @@ def test_faces_of_a_photo_can_be_chosen(mien: Any, tmp_path: Path) -> None:
     assert request(settings, bpy.context.scene, settings.photo).options.all_faces
     assert "operator:mien.capture_face:Capture All Faces" in draw(bpy.types.MIEN_PT_capture)
     settings.photo = str(_file(tmp_path / "other.png"))
-    assert not set(buttons) & set(draw(bpy.types.MIEN_PT_source))
+    drawn = draw(bpy.types.MIEN_PT_source)
+    assert not set(buttons) & set(drawn) and {"prop:face", "prop:all_faces"} <= set(drawn)  # never chosen unseen
+    settings.all_faces, settings.face = False, 3
+    assert "operator:mien.capture_face:Capture Face 3" in draw(bpy.types.MIEN_PT_capture)
+    assert "prop:face" in draw(bpy.types.MIEN_PT_source)
+    settings.all_faces = True
+    bpy.ops.mien.choose_photo(filepath=settings.photo)
+    assert (settings.face, settings.all_faces) == (1, False)
+    assert "prop:face" not in draw(bpy.types.MIEN_PT_source)
     module.end_session()
 
 
