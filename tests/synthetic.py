@@ -60,7 +60,7 @@ def make_truth(head: HeadDescription, model: HeadModel, seed: int, noise: float 
     points = model.landmarks(vertices, "mediapipe478")[0].double().numpy()
     pixels = project(points, translation, MATRIX)
     nearer = depth_bias() * Rotation.from_rotvec(rotation).as_matrix()[2, 2]
-    depth = -(points[:, 2] + nearer) * MATRIX[0, 0] / translation[2]
+    depth = -(points[:, 2] + nearer) * MATRIX[0, 0] / (translation[2] - points[:, 2].mean())
     eye_distance = np.linalg.norm(np.subtract(*pixels[list(topology.OUTER_EYE_CORNERS)]))
     seen = np.concatenate([pixels, depth[:, None]], axis=1)
     seen += random.normal(size=seen.shape) * noise * eye_distance

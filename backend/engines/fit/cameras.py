@@ -53,17 +53,18 @@ class WeakPerspective:
 class Perspective:
     """A pinhole camera whose parameters are the head's translation (B,3) in camera space, metres.
 
-    `matrix` (B,3,3) takes camera space to homogeneous crop NDC: the crop's NDC transform times K. Depth is scaled by
-    the magnification at the head's own distance, so that it compares with x.
+    `matrix` (B,3,3) takes camera space to homogeneous crop NDC: the crop's NDC transform times K. Depth runs along
+    `depth_axis` (B,3): in the direction in which a face is seen, since the detector knows the crop alone and not where
+    in the picture it lies, and as long as x grows by a metre at the face.
     """
 
     matrix: torch.Tensor
+    depth_axis: torch.Tensor
 
     def project(self, posed, camera):
         space = self._space(posed, camera)
         image = space @ self.matrix.mT
-        depth = space[..., 2] * self.matrix[:, None, 0, 0] / camera[:, None, 2]
-        return image[..., :2] / image[..., 2:], depth
+        return image[..., :2] / image[..., 2:], self._depth(space)
 
     def linearise(self, posed, camera):
         space = self._space(posed, camera)
@@ -71,16 +72,12 @@ class Perspective:
         inverse = image[..., 2:].reciprocal()
         points = image[..., :2] * inverse
         rows = (self.matrix[:, None, :2] - points[..., None] * self.matrix[:, None, 2:]) * inverse[..., None]
-        magnification = self.matrix[:, 0, 0] / camera[:, 2]
-        depth_row = torch.zeros_like(rows[..., :1, :])
-        depth_row[..., 0, 2] = magnification[:, None]
+        depth_row = self.depth_axis[:, None, None].expand_as(rows[..., :1, :])
         by_camera = torch.cat([rows, depth_row], dim=-2)
-        by_point = by_camera @ self._flip(posed)
-        depth = space[..., 2] * magnification[:, None]
-        # Only relative depth is compared, so the change of the magnification with the distance is what remains.
-        by_camera = by_camera.clone()
-        by_camera[..., 2, 2] -= depth / camera[:, None, 2]
-        return points, depth, by_point, by_camera
+        return points, self._depth(space), by_camera @ self._flip(posed), by_camera
+
+    def _depth(self, space: torch.Tensor) -> torch.Tensor:
+        return (space @ self.depth_axis[:, :, None])[..., 0]
 
     def _space(self, posed: torch.Tensor, camera: torch.Tensor) -> torch.Tensor:
         return posed @ self._flip(posed).mT + camera[:, None]

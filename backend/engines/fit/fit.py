@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from scipy.spatial.transform import Rotation
@@ -20,7 +22,7 @@ from .evidence import known_units, observe, score_prior
 from .gaze import eye_rotations
 from .levenberg import minimise
 from .problem import Problem, State, posed_eyes, posed_landmarks
-from .start import align, weak_to_perspective
+from .start import align, turned_into_view, view_rays, weak_to_perspective
 
 EMBEDDING = "mediapipe478"
 IDENTITY_SIZE = 100
@@ -95,10 +97,11 @@ class LandmarkFit:
         seen = in_crop(landmarks, transforms)
         matrix = ndc_transforms(transforms) @ camera_matrix
         translation = weak_to_perspective(params.crop_camera, matrix, _array(self.basis.mean.mean(dim=0)))
-        start = self._state(params, translation)
-        camera = Perspective(self._tensor(matrix))
+        weak, rays = self._state(params, translation), view_rays(matrix)
+        start = replace(weak, rotation=self._tensor(turned_into_view(_array(weak.rotation), rays)))
+        camera = Perspective(self._tensor(matrix), self._tensor(rays * params.crop_camera[:, :1]))
         prior = score_prior(self.head, self.basis, blendshapes)
-        observation = observe(seen, self.basis, start.rotation, params.crop_camera[:, 0])
+        observation = observe(seen, self.basis, weak.rotation, params.crop_camera[:, 0])
         problem = Problem(self.basis, camera, observation, prior)
         state = minimise(problem, start, PERSPECTIVE_STEPS)
         pixels = np.concatenate([landmarks[:, IRIS_CENTRES, :2], np.ones((len(landmarks), 2, 1))], axis=-1)

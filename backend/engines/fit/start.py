@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from blender_addon.contract.projection import HEAD_TO_CAMERA
 
@@ -49,3 +50,20 @@ def weak_to_perspective(crop_camera: np.ndarray, matrix: np.ndarray, centre: np.
     ray = (np.linalg.inv(matrix) @ ndc[..., None])[..., 0]
     depth = matrix[:, 0, 0] / scale
     return ray * (depth / ray[:, 2])[:, None] - HEAD_TO_CAMERA @ centre
+
+
+def view_rays(matrix: np.ndarray) -> np.ndarray:
+    """(B,3) unit directions in camera space of the middles of the crops, from matrices (B,3,3) as above."""
+    rays = np.linalg.inv(matrix)[..., 2]
+    return rays / np.linalg.norm(rays, axis=1, keepdims=True)
+
+
+def turned_into_view(rotation: np.ndarray, rays: np.ndarray) -> np.ndarray:
+    """Head rotations (B,3,3) as a crop by itself shows them to those before a camera that sees the head off its axis.
+
+    The head turns by the shortest rotation that takes the optical axis onto the ray (B,3).
+    """
+    axis = np.cross([0.0, 0.0, 1.0], rays)
+    sine = np.linalg.norm(axis, axis=1, keepdims=True)
+    turn = Rotation.from_rotvec(axis / np.maximum(sine, 1e-12) * np.arctan2(sine, rays[:, 2:]))
+    return HEAD_TO_CAMERA @ turn.as_matrix() @ HEAD_TO_CAMERA @ rotation

@@ -12,9 +12,10 @@ from backend.faces import topology
 from backend.heads import load_head
 from backend.heads.model import HeadModel
 from blender_addon.contract.errors import ErrorCode, MienError
+from blender_addon.contract.projection import HEAD_TO_CAMERA
 from tests.fake_heads import small_head
 from tests.measures import other_side
-from tests.synthetic import SIZE, Truth, make_truth, solve, surface_error
+from tests.synthetic import MATRIX, SIZE, Truth, make_truth, solve, surface_error
 
 
 @pytest.fixture(scope="module")
@@ -94,3 +95,22 @@ def test_a_head_without_arkit_units_is_refused():
     with pytest.raises(MienError) as caught:
         LandmarkFit(small_head())
     assert caught.value.code is ErrorCode.BAD_HEAD
+
+
+def test_where_in_the_picture_a_face_is_seen_does_not_change_it(head, engine, model):
+    """A camera turned about its own centre sees the same face at the border of the picture, stretched."""
+    truth = make_truth(head, model, 4)
+    plain, place = solve(engine, truth)
+    for angles in ([0, 30, 0], [-25, -20, 0]):
+        turn = Rotation.from_euler("xyz", angles, degrees=True).as_matrix()
+        landmarks = truth.landmarks.copy()
+        rays = np.concatenate([landmarks[:, :2], np.ones((478, 1))], axis=1) @ (MATRIX @ turn @ np.linalg.inv(MATRIX)).T
+        landmarks[:, :2] = rays[:, :2] / rays[:, 2:]
+        landmarks[:, 2] /= rays[:, 2].mean()
+        params, translation = solve(engine, Truth(**{**truth.__dict__, "landmarks": landmarks}))
+        head_turn = HEAD_TO_CAMERA @ turn @ HEAD_TO_CAMERA @ Rotation.from_rotvec(plain.head_rotation[0]).as_matrix()
+        off = Rotation.from_matrix(head_turn) * Rotation.from_rotvec(params.head_rotation[0]).inv()
+        assert np.degrees(off.magnitude()) < 1.5
+        assert np.abs(params.expression - plain.expression).max() < 0.06
+        assert np.abs(params.eyes - plain.eyes).max() < np.radians(1)
+        assert np.linalg.norm(translation[0]) == pytest.approx(np.linalg.norm(place[0]), rel=0.15)

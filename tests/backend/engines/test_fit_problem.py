@@ -73,7 +73,8 @@ def test_the_jacobian_is_exact(basis, kind):
         placed = torch.tensor([[8.0, 0.01, -0.02]] * FACES, dtype=torch.float64)
     else:
         matrix = torch.tensor([[9.0, 0, 0.2], [0, 9.0, -0.1], [0, 0, 1.0]], dtype=torch.float64)
-        camera = Perspective(matrix.expand(FACES, 3, 3))
+        axis = torch.tensor([2.0, -1.0, 9.5], dtype=torch.float64)
+        camera = Perspective(matrix.expand(FACES, 3, 3), axis.expand(FACES, 3))
         placed = torch.tensor([[0.02, -0.05, 0.9]] * FACES, dtype=torch.float64)
     state = State(state.coefficients, state.jaw, state.rotation, placed)
     count = len(basis.mean)
