@@ -116,8 +116,12 @@ def work_in_hand() -> str:
     Blender's own operators keep pointers into the data meanwhile, and crash when a mode or an object goes away under
     them. Those of other add-ons may run for as long as Blender does, so they are not waited for.
     """
-    running = (item for window in bpy.context.window_manager.windows for item in window.modal_operators)
-    return next((item.name for item in running if not hasattr(bpy.types, item.bl_idname)), "")
+    if bpy.app.is_job_running("RENDER"):
+        return "Render"
+    running = [item for window in bpy.context.window_manager.windows for item in window.modal_operators]
+    native = [item for item in running if not hasattr(bpy.types, item.bl_idname)]
+    # The operator of a render outlives it until the mouse moves.
+    return next((item.name for item in native if item.bl_idname != "RENDER_OT_render"), "")
 
 
 @contextmanager
