@@ -31,7 +31,11 @@ class MIEN_OT_check_backend(bpy.types.Operator):
     def execute(self, context: Any) -> set[str]:
         """Start it; the state line tells the rest."""
         current = session()
-        current.start()
+        try:
+            current.start()
+        except MienError as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
         current.pump()
         if not self.wait:
             return {"FINISHED"}
@@ -51,7 +55,11 @@ class MIEN_OT_restart_backend(bpy.types.Operator):
 
     def execute(self, context: Any) -> set[str]:
         """Restart it."""
-        session().restart()
+        try:
+            session().restart()
+        except MienError as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
         return {"FINISHED"}
 
 

@@ -33,7 +33,7 @@ class MIEN_PT_state(_Panel, bpy.types.Panel):
         """Draw the state line and the menu beside it."""
         current = session()
         row = self.layout.row(align=True)
-        draw_state(row, current)
+        draw_state(row, current, line_width(context))
         row.menu("MIEN_MT_backend", text="", icon="DOWNARROW_HLT")
         if current.client_error and current.error is None:
             draw_problem(self.layout, current.client_error, line_width(context), clear=False)

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import bpy
+
 from .session import session
 from .settings import SETUP_COMMAND, where_it_lives
 from .state_line import draw_problem, draw_state
@@ -14,7 +16,7 @@ def draw_preferences(preferences: Any, layout: Any) -> None:
     """Draw the add-on's preferences."""
     current = session()
     box = layout.box()
-    draw_state(box, current, fix=False)
+    draw_state(box, current)
     if not preferences.use_remote:
         _draw_local(preferences, box)
     row = box.row(align=True)
@@ -50,6 +52,8 @@ def _draw_remote(preferences: Any, layout: Any) -> None:
     fields.use_property_split = True
     fields.prop(preferences, "remote_address")
     fields.prop(preferences, "remote_key")
+    if not bpy.app.online_access:
+        layout.label(text="Other computers need Allow Online Access, in the preferences' section System", icon="INFO")
     layout.label(text="The remote backend admits only keys that it knows: give it this Blender's")
     row = layout.row()
     row.operator("mien.copy_key", text="Copy Key", icon="COPYDOWN")

@@ -19,10 +19,10 @@ from ..client.events import CaptureFailed, CaptureFinished, ClientState, Event, 
 from ..client.jobs import Client
 from ..contract.errors import ErrorCode, MienError
 from ..contract.messages import HeadStatus
-from ..contract.places import logs_dir, read_backend_record
+from ..contract.places import logs_dir
 from .finish import finish
 from .request import Request
-from .settings import chosen_record, client_settings, preferences
+from .settings import client_settings, network_problem, preferences, used_record
 
 ACTIVE_SECONDS = 0.05
 IDLE_SECONDS = 0.5
@@ -95,7 +95,9 @@ class Session:
     def _problem(self) -> MienError | None:
         """What stands in the way before anything was started."""
         try:
-            if preferences().use_remote or chosen_record() or read_backend_record():
+            if preferences().use_remote:
+                return network_problem()
+            if used_record():
                 return None
         except MienError as error:
             return error
@@ -103,19 +105,31 @@ class Session:
         return MienError(ErrorCode.SETUP_FAILED, message, "The add-on's preferences say how to install it.")
 
     def client(self) -> Client:
-        """The client, made at first use."""
+        """The client, made at first use.
+
+        Raises:
+            MienError: NO_NETWORK when Blender may not talk to the remote backend.
+        """
         if self._client is None:
             self._client = Client(client_settings())
         return self._client
 
     def start(self) -> None:
-        """Start the backend or connect to it."""
+        """Start the backend or connect to it.
+
+        Raises:
+            MienError: NO_NETWORK when Blender may not talk to the remote backend.
+        """
         self.error = None
         self.client().start()
         self._watch()
 
     def restart(self) -> None:
-        """Start the backend anew, with the present preferences."""
+        """Start the backend anew, with the present preferences.
+
+        Raises:
+            MienError: NO_NETWORK when Blender may not talk to the remote backend.
+        """
         self.error = None
         if self._client is not None:
             self._client.restart()
@@ -127,12 +141,13 @@ class Session:
         """Start a capture; the head appears when it is done.
 
         Raises:
-            MienError: USAGE while another one runs.
+            MienError: USAGE while another one runs; NO_NETWORK when Blender may not talk to the remote backend.
         """
         if self.running:
             raise MienError(ErrorCode.USAGE, "A capture is running.", "Wait for it, or cancel it.")
-        self.error, self.progress, self.request = None, None, request
+        self.error = self.progress = None
         self._job = self.client().capture(request.options)
+        self.request = request
         self._watch()
         self.pump()
 

@@ -25,20 +25,33 @@ _FIXES = {
     ErrorCode.NO_NETWORK: ("mien.open_preferences", "Preferences"),
     ErrorCode.BACKEND_DIED: ("mien.restart_backend", "Restart"),
 }
+_SHORT = {
+    ErrorCode.SETUP_FAILED: "Not set up",
+    ErrorCode.VERSION_MISMATCH: "Other version",
+    ErrorCode.UNAUTHORISED: "Key refused",
+    ErrorCode.NO_NETWORK: "No connection",
+    ErrorCode.BACKEND_DIED: "Stopped",
+}
+_BUTTON = 16  # characters that the button and the menu take
 
 
-def draw_state(layout: Any, session: Session, *, fix: bool = True) -> None:
+def draw_state(layout: Any, session: Session, width: int | None = None) -> None:
     """Draw the state line.
 
     Args:
         layout: Where.
         session: Whose state.
-        fix: Also the button that mends a failure.
+        width: Characters in a line, which a failure shares with the button that mends it; None for all the room that
+            is needed and no button.
     """
     row = layout.row(align=True)
-    row.label(text=session.phrase, icon_value=dot(_DOTS[session.client_state]))
-    if fix and session.client_state is ClientState.FAILED and session.client_error:
-        operator, label = _FIXES.get(session.client_error.code, ("mien.open_log", "Open Log"))
+    text, error = session.phrase, session.client_error
+    failed = session.client_state is ClientState.FAILED and error is not None and width is not None
+    if failed and len(text) > width - _BUTTON:
+        text = _SHORT.get(error.code, "Failed")  # all of it stands below
+    row.label(text=text, icon_value=dot(_DOTS[session.client_state]))
+    if failed:
+        operator, label = _FIXES.get(error.code, ("mien.open_log", "Open Log"))
         row.operator(operator, text=label)
 
 

@@ -266,6 +266,44 @@ def test_preferences_show_where_the_backend_lives(mien: Any, tmp_path: Path, mon
         chosen.use_remote = False
 
 
+def test_other_computers_need_online_access_and_this_one_does_not(mien: Any, tmp_path: Path) -> None:
+    import bpy
+
+    assert not bpy.app.online_access
+    session, chosen = mien("ui.session"), mien("ui.settings").preferences()
+    session.end_session()
+    bpy.context.scene.mien.photo = str(_file(tmp_path / "photo.png"))
+    chosen.use_remote, chosen.remote_key = True, "A" * 40
+    try:
+        chosen.remote_address = "tcp://gpu.example:47600"
+        for operator in (bpy.ops.mien.check_backend, bpy.ops.mien.restart_backend, bpy.ops.mien.capture_face):
+            with pytest.raises(RuntimeError, match="may not use the network. Switch on Allow Online Access"):
+                operator()
+        assert not session.session().running
+        drawn = draw(bpy.types.MIEN_PT_state)
+        assert "No connection" in drawn and "operator:mien.open_preferences:Preferences" in drawn
+        assert any("Allow Online Access" in text for text in draw_preferences(mien))
+        for here in ("tcp://127.0.0.1:47600", "tcp://localhost:47600", "tcp://[::1]:47600", "tcp://"):
+            chosen.remote_address = here
+            assert mien("ui.settings").network_problem() is None
+    finally:
+        chosen.use_remote, chosen.remote_address, chosen.remote_key = False, "tcp://", ""
+        session.end_session()
+
+
+def test_drawing_reads_no_files(mien: Any, tmp_path: Path, monkeypatch: Any) -> None:
+    import bpy
+
+    monkeypatch.setenv("MIEN_HOME", str(tmp_path))
+    mien("ui.session").end_session()
+    places = mien("contract.places")
+    places.write_backend_record(places.BackendRecord("/opt/python", "/opt/mien", "0.1.0"))
+    draw(bpy.types.MIEN_PT_state)
+    monkeypatch.setattr(Path, "read_text", lambda *_, **__: pytest.fail("a file was read"))
+    assert "Starts when needed" in draw(bpy.types.MIEN_PT_state)
+    assert "Folder: /opt/mien" in draw_preferences(mien)
+
+
 def draw_preferences(mien: Any) -> list[str]:
     """What the add-on's preferences draw."""
     from fake_layout import Layout
