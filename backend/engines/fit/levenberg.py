@@ -3,38 +3,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 
 from .problem import HUBER, Problem, State
 
+PASSES = 2
+"""How often the unknowns on their bounds are told from the free ones, a step."""
 
-def minimise(
-    problem: Problem,
-    state: State,
-    steps: int,
-    tolerance: float = 1e-4,
-    check_cancelled: Callable[[], None] | None = None,
-) -> State:
-    """Minimise a landmark problem for B faces at once.
 
-    Coefficients and jaw stay inside the prior's bounds: an unknown that rests on a bound and is pushed outwards leaves
-    the step (projected active set). Each face has its own damping; a step that does not help is not taken.
+def minimise(problem: Problem, state: State, steps: int, tolerance: float = 1e-4) -> State:
+    """Minimise a landmark problem for B faces at once, each as if it were alone.
+
+    Coefficients and jaw stay inside the prior's bounds (projected active set, see `_bounded_step`). Each face has its
+    own damping; a step that does not help is not taken.
 
     Args:
         steps: linearisations at most.
-        tolerance: a face is done when a step lowers its cost by less than this part.
+        tolerance: a face is done, and stays as it is, when a step changes its cost by less than this part.
     """
     damping = torch.full_like(state.jaw, 1e-3)
     cost = total_cost(problem, state)
+    done = torch.zeros_like(state.jaw, dtype=torch.bool)
     for _ in range(steps):
-        if check_cancelled is not None:
-            check_cancelled()
         candidate = _inside(problem, state.moved(_step(problem, state, damping)))
         candidate_cost = total_cost(problem, candidate)
-        better = candidate_cost < cost
-        done = (cost - candidate_cost).abs() <= tolerance * cost
+        better = (candidate_cost < cost) & ~done
+        done |= (cost - candidate_cost).abs() <= tolerance * cost
         state = candidate.where(better, state)
         cost = torch.where(better, candidate_cost, cost)
         damping = torch.where(better, damping / 5, damping * 8).clamp(1e-7, 1e7)
@@ -71,25 +65,41 @@ def _step(problem: Problem, state: State, damping: torch.Tensor) -> torch.Tensor
     diagonal = hessian.diagonal(dim1=1, dim2=2)
     diagonal[:, :bounded] += precision.square()
 
+    diagonal += damping[:, None] * diagonal + 1e-9
     values = torch.cat([state.coefficients, state.jaw[:, None]], dim=1)
-    held = (values <= problem.prior.low) & (gradient[:, :bounded] > 0)
-    held |= (values >= problem.prior.high) & (gradient[:, :bounded] < 0)
-    free = torch.cat([~held, held.new_ones(len(held), gradient.shape[1] - bounded)], dim=1).to(hessian.dtype)
-    hessian = hessian * free[:, :, None] * free[:, None, :]
-    diagonal = hessian.diagonal(dim1=1, dim2=2)
-    diagonal += damping[:, None] * diagonal + (1 - free) + 1e-9
-    return -_solve(hessian, gradient * free)
+    return _bounded_step(hessian, gradient, problem.prior.low - values, problem.prior.high - values)
+
+
+def _bounded_step(hessian: torch.Tensor, gradient: torch.Tensor, low: torch.Tensor, high: torch.Tensor) -> torch.Tensor:
+    """The step (B,P) that minimises g s + s H s / 2 while its first unknowns stay between low <= 0 and high >= 0.
+
+    An unknown that rests on a bound and is pushed outwards is held there; one that the step would carry across a bound
+    is held on it while the rest is solved for again. `PASSES` rounds of this come close to the minimum.
+    """
+    bounded = low.shape[1]
+    outwards = ((low >= 0) & (gradient[:, :bounded] > 0)) | ((high <= 0) & (gradient[:, :bounded] < 0))
+    held = torch.cat([outwards, outwards.new_zeros(len(low), gradient.shape[1] - bounded)], dim=1)
+    step = torch.zeros_like(gradient)
+    for _ in range(PASSES):
+        free = (~held).to(hessian)
+        remaining = gradient + (hessian @ step[..., None])[..., 0]
+        reduced = hessian * free[:, :, None] * free[:, None, :] + torch.diag_embed(1 - free)
+        target = step - _solve(reduced, remaining * free)
+        step = target.clone()
+        step[:, :bounded] = torch.maximum(torch.minimum(target[:, :bounded], high), low)
+        held |= step != target
+    return step
 
 
 def _solve(matrices: torch.Tensor, vectors: torch.Tensor) -> torch.Tensor:
-    """Solve B positive definite systems in double precision; zero where one is not, so that its damping grows.
+    """Solve B positive definite systems in double precision; not a number where one is not.
 
     MPS has no double precision, so it is done on the CPU there; the systems are small.
     """
     place = torch.device("cpu") if matrices.device.type == "mps" else matrices.device
     factor, failed = torch.linalg.cholesky_ex(matrices.to(place).double())
     solved = torch.cholesky_solve(vectors.to(place).double()[..., None], factor)[..., 0]
-    return torch.where(failed[:, None] == 0, solved, 0.0).to(vectors)
+    return torch.where(failed[:, None] == 0, solved, torch.nan).to(vectors)
 
 
 def _inside(problem: Problem, state: State) -> State:
