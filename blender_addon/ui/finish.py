@@ -45,11 +45,12 @@ def finish(request: Request, event: CaptureFinished, head: HeadDescription | Non
     if isinstance(backdrop, str) and Path(backdrop).is_file():  # not there when another computer wrote it
         photo, options = backdrop, replace(options, pack_photo=True)
     shown = any(window.scene.name == request.scene for window in bpy.context.window_manager.windows)
+    files = _save_takes(event)  # first: when the disk is full, nothing is half there
     with compat.window_context(request.scene):
         scene = bpy.data.scenes.get(request.scene) or bpy.context.scene
         captured = add_captures(head, event.takes, photo, scene, options)
         warnings = captured.warnings
-        _list_takes(scene, captured, event.takes, event.job)
+        _list_takes(scene, captured, event.takes, files)
         if not shown and scene.name == request.scene:
             warnings = (*warnings, f"The head is in the scene '{scene.name}', where the capture was started")
         elif request.look_through and options.use_camera:
@@ -59,11 +60,16 @@ def finish(request: Request, event: CaptureFinished, head: HeadDescription | Non
     return warnings
 
 
-def _list_takes(scene: Any, captured: Captured, takes: Sequence[Take], job: str) -> None:
+def _save_takes(event: CaptureFinished) -> list[Path]:
     folder = Path(user_folder("takes"))
-    for number, (made, take) in enumerate(zip(captured.heads, takes, strict=True), start=1):
-        path = folder / f"{job}-{number}.npz"
+    files = [folder / f"{event.job}-{number}.npz" for number in range(1, len(event.takes) + 1)]
+    for take, path in zip(event.takes, files, strict=True):
         take.save(path)
+    return files
+
+
+def _list_takes(scene: Any, captured: Captured, takes: Sequence[Take], files: Sequence[Path]) -> None:
+    for made, take, path in zip(captured.heads, takes, files, strict=True):
         item = scene.mien.takes.add()
         item.name = made.action
         item.path = str(path)

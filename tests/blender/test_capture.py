@@ -134,6 +134,20 @@ def test_the_head_goes_to_the_scene_that_it_was_captured_for(panel: Panel, tmp_p
     assert not other.objects and window.scene == other
 
 
+def test_a_full_disk_leaves_the_scene_alone(panel: Panel, mien: Any, tmp_path: Path, monkeypatch: Any) -> None:
+    import bpy
+
+    errors = mien("contract.errors")
+
+    def full(*_: Any) -> None:
+        raise errors.MienError(errors.ErrorCode.NO_SPACE, "The disk is full.", "Make room, then capture again.")
+
+    monkeypatch.setattr(mien("contract.take").Take, "save", full)
+    with pytest.raises(RuntimeError, match="The disk is full. Make room"):
+        bpy.ops.mien.capture_face(filepath=_photo(tmp_path), wait=True)
+    assert not bpy.data.objects and not panel.session.running
+
+
 def test_cancel_stops_and_leaves_the_scene_alone(panel: Panel, tmp_path: Path) -> None:
     import bpy
 
