@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 from . import names
 
@@ -66,7 +67,11 @@ def region_of(key: str) -> Region | None:
 
 def controls(keys: Iterable[str]) -> dict[Region, list[Control]]:
     """The rows of each region that has any, left and right in one row, in the order of the keys."""
-    present = list(keys)
+    return _controls(tuple(keys))
+
+
+@lru_cache(maxsize=8)  # panels ask at each redraw
+def _controls(present: tuple[str, ...]) -> dict[Region, list[Control]]:
     rows: dict[Region, list[Control]] = {region: [] for region in Region}
     for key in present:
         region = region_of(key)

@@ -23,7 +23,8 @@ def draw_preferences(preferences: Any, layout: Any) -> None:
     row.operator("mien.check_backend", text="Check", icon="CHECKMARK")
     row.operator("mien.restart_backend", text="Restart", icon="FILE_REFRESH")
     row.operator("mien.open_log", text="Open Log", icon="TEXT")
-    if error := current.client_error or current.error:
+    error = current.client_error or current.error
+    if error and (preferences.use_remote or where_it_lives()):  # how to install it stands above
         draw_problem(box, error, 90, clear=False)
     _draw_remote(preferences, layout.box())
 

@@ -29,7 +29,7 @@ _SHORT = {
     ErrorCode.SETUP_FAILED: "Not set up",
     ErrorCode.VERSION_MISMATCH: "Other version",
     ErrorCode.UNAUTHORISED: "Key refused",
-    ErrorCode.NO_NETWORK: "No connection",
+    ErrorCode.NO_NETWORK: "Offline",
     ErrorCode.BACKEND_DIED: "Stopped",
 }
 _BUTTON = 16  # characters that the button and the menu take

@@ -247,6 +247,7 @@ def test_a_missing_backend_is_said_with_the_way_out(mien: Any, tmp_path: Path, m
     assert any("not installed" in text for text in draw(bpy.types.MIEN_PT_capture))
     preferences = draw_preferences(mien)
     assert "python scripts/mien.py setup" in preferences
+    assert not any("preferences say" in text for text in preferences)  # they do so right here
     assert {"operator:mien.check_backend:Check", "operator:mien.restart_backend:Restart"} <= set(preferences)
     session.end_session()
 
@@ -281,7 +282,7 @@ def test_other_computers_need_online_access_and_this_one_does_not(mien: Any, tmp
                 operator()
         assert not session.session().running
         drawn = draw(bpy.types.MIEN_PT_state)
-        assert "No connection" in drawn and "operator:mien.open_preferences:Preferences" in drawn
+        assert "Offline" in drawn and "operator:mien.open_preferences:Preferences" in drawn
         assert any("Allow Online Access" in text for text in draw_preferences(mien))
         for here in ("tcp://127.0.0.1:47600", "tcp://localhost:47600", "tcp://[::1]:47600", "tcp://"):
             chosen.remote_address = here
