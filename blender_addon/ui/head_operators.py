@@ -10,7 +10,7 @@ import bpy
 from bpy.props import EnumProperty
 
 from ..animation.apply import apply_take
-from ..contract.errors import MienError
+from ..contract.errors import ErrorCode, MienError
 from ..contract.take import Take
 from ..rig import names
 from ..rig.armature import rig_of, rotation_property, update_joints
@@ -62,7 +62,8 @@ class MIEN_OT_apply_take(bpy.types.Operator):
             take = Take.load(settings.takes[settings.active_take].path)
             apply_take(active_head(context), take, context.scene)
         except MienError as error:
-            self.report({"ERROR"}, str(error))
+            gone = error.code is ErrorCode.MISSING_FILE  # the scene came from another computer, or the file was deleted
+            self.report({"ERROR"}, f"{error.message} Capture the face again." if gone else str(error))
             return {"CANCELLED"}
         return {"FINISHED"}
 

@@ -133,6 +133,15 @@ def test_a_region_with_locked_curves_is_not_keyed_in_silence(mien: Any, head: An
             bpy.ops.mien.key_region(region=region.name)
 
 
+def test_a_take_that_is_gone_says_what_to_do(mien: Any, head: Any, tmp_path: Path) -> None:
+    import bpy
+
+    take = bpy.context.scene.mien.takes.add()
+    take.path, take.head_sha256 = str(tmp_path / "gone.npz"), head["mien_head_sha256"]
+    with pytest.raises(RuntimeError, match="gone.npz .*Capture the face again"):
+        bpy.ops.mien.apply_take()
+
+
 def test_bones_may_have_any_rotation_mode(mien: Any, head: Any, reference: Path, evaluated: Any) -> None:
     import bpy
 
