@@ -141,6 +141,9 @@ class Loop:
         except MienError as error:
             self._send(client, request_id_of(frames), m.ErrorReply(m.ErrorInfo.of(error)))
             return
+        except Exception as error:  # noqa: BLE001  # one message must not end the service for everybody
+            self._send(client, request_id_of(frames), self._internal(error, "Reading a message"))
+            return
         if len(self._waiting) >= _MAX_WAITING:
             self._reply(service, client, request_id, request, waited=True)
         elif not self._reply(service, client, request_id, request, waited=False):
@@ -162,12 +165,14 @@ class Loop:
         except MienError as error:
             reply = m.ErrorReply(m.ErrorInfo.of(error))
         except Exception as error:  # noqa: BLE001  # one request must not end the service for everybody
-            problem = internal_error(error, f"The request {m.type_name(type(request))}", self._log_file)
-            reply = m.ErrorReply(m.ErrorInfo.of(problem))
+            reply = self._internal(error, f"The request {m.type_name(type(request))}")
         if reply is None:
             return False
         self._send(client, request_id, reply)
         return True
+
+    def _internal(self, error: Exception, what: str) -> m.ErrorReply:
+        return m.ErrorReply(m.ErrorInfo.of(internal_error(error, what, self._log_file)))
 
     def _send(self, client: bytes, request_id: int, reply: m.Reply) -> None:
         try:

@@ -58,6 +58,8 @@ class _ArraysOf:
         if not isinstance(value, dict) or set(value) != {"meta", "arrays"} or not isinstance(value["arrays"], dict):
             raise bad_message(f"damaged {self.cls.__name__}")
         meta = checked_json(value["meta"])
+        if not all(isinstance(name, str) for name in value["arrays"]):
+            raise bad_message(f"damaged {self.cls.__name__}")
         return self.cls.from_arrays(meta, {name: frames.take(number) for name, number in value["arrays"].items()})
 
 

@@ -20,6 +20,8 @@ from .schema import DTYPES, Frames, bad_message, pack, unpack
 from .version import PROTOCOL
 
 _ENVELOPE = {"protocol", "id", "type", "body", "arrays"}
+_UNICODE_ERRORS = "surrogatepass"
+"""Names of files need not be Unicode: Python holds what is none as lone surrogates, which the other end needs as is."""
 
 
 class Envelope(NamedTuple):
@@ -62,7 +64,7 @@ def encode(message: Message, request_id: int) -> list[bytes | memoryview]:
         "body": pack(type(message), message, arrays),
         "arrays": [[array.dtype.str, list(array.shape)] for array in arrays],
     }
-    packed = import_msgpack().packb(header)
+    packed = import_msgpack().packb(header, unicode_errors=_UNICODE_ERRORS)
     total = len(packed) + sum(array.nbytes for array in arrays)
     if len(packed) > MAX_HEADER or total > MAX_MESSAGE or len(arrays) > MAX_ARRAYS:
         raise too_large(total)
@@ -112,7 +114,7 @@ def _read_header(frames: Sequence[bytes | memoryview]) -> dict[str, Any]:
         raise bad_message("it is too large")
     msgpack = import_msgpack()
     try:
-        header = msgpack.unpackb(frames[0], raw=False, strict_map_key=True)
+        header = msgpack.unpackb(frames[0], raw=False, strict_map_key=True, unicode_errors=_UNICODE_ERRORS)
     except (ValueError, msgpack.UnpackException, TypeError, OverflowError) as error:
         raise bad_message("the header is damaged") from error
     if not isinstance(header, dict) or type(header.get("protocol")) is not int or not _is_id(header.get("id")):
@@ -137,7 +139,7 @@ def _read_id(frames: Sequence[bytes | memoryview]) -> int:
         return 0
     msgpack = import_msgpack()
     try:
-        header = msgpack.unpackb(frames[0], raw=False, strict_map_key=True)
+        header = msgpack.unpackb(frames[0], raw=False, strict_map_key=True, unicode_errors=_UNICODE_ERRORS)
     except (ValueError, msgpack.UnpackException, TypeError, OverflowError):
         return 0
     return header["id"] if isinstance(header, dict) and _is_id(header.get("id")) else 0
@@ -155,6 +157,8 @@ def _read_array(shape: object, frame: bytes | memoryview) -> np.ndarray:
         raise bad_message("an array with an impossible shape")
     if math.prod(sizes) * dtype.itemsize != len(frame):
         raise bad_message("an array whose size is not its shape's")
+    if math.prod(size or 1 for size in sizes) * dtype.itemsize >= 1 << 63:  # numpy's limit, also for an empty array
+        raise bad_message("an array with an impossible shape")
     if dtype == np.bool_ and len(frame) and np.frombuffer(frame, np.uint8).max() > 1:
         raise bad_message("truth values other than 0 and 1")
     # A copy: the frame's memory belongs to the socket and is read-only.

@@ -12,6 +12,7 @@ import sys
 import time
 import uuid
 
+import msgpack
 import pytest
 
 from blender_addon.contract import messages as m
@@ -132,6 +133,16 @@ def test_garbage_is_answered_and_survived():
                 assert (number, error.code) == (0, ErrorCode.BAD_MESSAGE)
             reply = connection.ask(m.Done())
             assert isinstance(reply, MienError) and reply.code is ErrorCode.BAD_MESSAGE
+            assert isinstance(connection.ask(m.Hello(VERSION)), m.Welcome)
+
+
+def test_an_empty_array_of_an_impossible_shape_is_survived():
+    header = {"protocol": PROTOCOL, "id": 7, "type": "hello", "body": {}, "arrays": [["|u1", [0, 1 << 39, 1 << 39]]]}
+    with backend() as child:
+        with raw(child.told()["endpoint"], child.server.public, child.client) as connection:
+            connection.socket.send_multipart([msgpack.packb(header), b""])
+            number, error = connection.receive()
+            assert (number, error.code) == (7, ErrorCode.BAD_MESSAGE)
             assert isinstance(connection.ask(m.Hello(VERSION)), m.Welcome)
 
 

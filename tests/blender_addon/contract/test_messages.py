@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from enum import StrEnum
 from types import NoneType, UnionType
 from typing import Literal, Union, get_args, get_origin
@@ -192,6 +193,7 @@ def envelope(**changes):
         [*envelope(arrays=[["<f4", [-1]]]), b""],
         [*envelope(arrays=[["<f4", [2]]]), b"1234"],
         [*envelope(arrays=[["<f4", [1 << 50, 0]]]), b""],
+        [*envelope(arrays=[["<f4", [0, 1 << 39, 1 << 39]]]), b""],
         [b"\xc1" * 4],
         [msgpack.packb([1]) * 2],
         [b"\xdd\xff\xff\xff\xff"],
@@ -218,6 +220,21 @@ def test_a_bad_take_inside_a_message_makes_the_message_bad():
     header = msgpack.unpackb(frames[0])
     header["body"]["takes"][0]["meta"]["person"] = 0
     assert refused([msgpack.packb(header), *frames[1:]]).code is ErrorCode.BAD_MESSAGE
+
+
+def test_names_of_arrays_are_texts():
+    status = m.JobStatus("a" * 32, m.JobState.RUNNING, "fit", 0.5, "", 1, 1, None)
+    frames = [bytes(frame) for frame in wire.encode(m.Results(status, 0, (small_take(),), None), 5)]
+    header = msgpack.unpackb(frames[0])
+    header["arrays"].append(["<f4", [1]])
+    header["body"]["takes"][0]["arrays"][b"emotion_x"] = len(frames) - 1
+    assert refused([msgpack.packb(header), *frames[1:], b"1234"]).code is ErrorCode.BAD_MESSAGE
+
+
+@pytest.mark.parametrize("name", [os.fsdecode(b"caf\xe9.jpg"), "\ud83d.png"], ids=["latin-1 on Linux", "half a pair"])
+def test_file_names_that_are_no_unicode_arrive(name):
+    sent = m.Submit("a" * 32, CaptureOptions(name))
+    assert wire.decode(wire.encode(sent, 1)).message == sent
 
 
 @pytest.mark.parametrize("job", ["", "../../etc", "A" * 32, "a" * 33, "a" * 31 + "/"])
