@@ -47,7 +47,8 @@ class KeysFile:
     def __call__(self, key: str) -> bool:
         """Whether this client may connect."""
         try:
-            lines = self._path.read_text(encoding="utf-8").splitlines()
+            # Editors on Windows begin a file with a mark; what is no UTF-8 holds no key.
+            lines = self._path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
         except FileNotFoundError:
             return False
         except OSError as error:

@@ -29,6 +29,12 @@ def test_an_unreadable_list_admits_nobody(tmp_path):
     assert not KeysFile(tmp_path)(KEY.decode())
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig"])
+def test_a_list_from_a_windows_editor_ends_nothing(tmp_path, encoding):
+    (tmp_path / "clients.txt").write_text(f"{KEY.decode()} Zoë\n", encoding=encoding)
+    assert KeysFile(tmp_path / "clients.txt")(KEY.decode()) is (encoding == "utf-8-sig")
+
+
 @pytest.mark.parametrize(
     ("question", "code"),
     [
