@@ -263,15 +263,17 @@ class Client:
             self._events.append(RequestFailed(None, reply))
 
     def _on_overlay(self, job: str, reply: Reply | MienError) -> None:
+        if job not in self._overlays:
+            return  # asked for twice, and told already
         if isinstance(reply, MienError):
             del self._overlays[job]
             self._events.append(RequestFailed(job, reply))
         elif isinstance(reply, Overlay):
             if reply.pixels is None:
-                self._overlays[reply.job] = self._now + _OVERLAY_SECONDS
+                self._overlays[job] = self._now + _OVERLAY_SECONDS
             else:
-                del self._overlays[reply.job]
-                self._events.append(OverlayReady(reply.job, reply.pixels))
+                del self._overlays[job]
+                self._events.append(OverlayReady(job, reply.pixels))
 
     def _collect_heads(self) -> None:
         """Take over heads whose saving ended; before captures go on, so that HeadReady comes before CaptureFinished."""

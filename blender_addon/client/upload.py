@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from ..contract.errors import MienError
+from ..contract.errors import ErrorCode, MienError
 from ..contract.files import file_error
 from ..contract.messages import UPLOAD_CHUNK, BeginUpload, Reply, UploadChunk, Uploaded
 from .connection import Connection
@@ -90,14 +90,22 @@ class Upload:
             self._link.send(request, self._now, self._on_reply, timeout=_CHUNK_TIMEOUT)
 
     def _on_reply(self, reply: Reply | MienError) -> None:
+        if self._file.closed:
+            return  # cancelled in the meantime
         if isinstance(reply, MienError):
             self.error = reply
         elif isinstance(reply, Uploaded):
             self._sent = reply.received
             self.complete = reply.complete
             if not self.complete:
-                data = np.frombuffer(self._read(reply.received), np.uint8)
-                self._ask(UploadChunk(self.sha256, reply.received, data))
+                self._send_piece(reply.received)
+
+    def _send_piece(self, offset: int) -> None:
+        data = self._read(offset)
+        if not data and self.error is None:
+            message = f"{self._path} became shorter while it was sent."
+            self.error = MienError(ErrorCode.WRONG_HASH, message, "Capture it again once it is no longer written to.")
+        self._ask(UploadChunk(self.sha256, offset, np.frombuffer(data, np.uint8)))
 
     def close(self) -> None:
         """Let go of the file."""

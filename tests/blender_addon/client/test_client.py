@@ -99,6 +99,19 @@ def test_overlay_follows_on_request(tmp_path):
         assert driver.wait_for(OverlayReady).job == job, "it was kept on disk"
 
 
+def test_an_overlay_that_is_asked_for_twice_comes_once(tmp_path):
+    with driving(tmp_path) as driver:
+        job = driver.client.capture(source(tmp_path))
+        driver.wait_for(CaptureFinished)
+        driver.client.request_overlay(job)
+        driver.pump()
+        driver.client.request_overlay(job)
+        driver.wait_for(OverlayReady)
+        driver.client.list_jobs()
+        driver.until(lambda event: isinstance(event, JobsListed))
+        assert not driver.events
+
+
 @pytest.mark.parametrize("failing", [True, False])
 def test_an_overlay_that_cannot_be_had_is_told(tmp_path, failing):
     with driving(tmp_path) as driver:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -82,6 +83,31 @@ def test_errors_name_the_users_file_and_not_the_backends(tmp_path, server):
         error = driver.wait_for(CaptureFailed).error
         assert error.code is ErrorCode.NO_FACE
         assert error.message == f"No face in {Path(options.source).name}."
+
+
+def test_cancel_in_the_middle_of_an_upload(tmp_path, server):
+    remote, clients = server
+    admit(clients)
+    with driving(tmp_path, remote) as driver:
+        job = driver.client.capture(source(tmp_path, filler="x" * 20_000_000))
+        driver.until(lambda event: isinstance(event, Progress) and event.stage == "upload" and event.done > 0)
+        driver.client.cancel(job)
+        assert driver.wait_for(CaptureFailed).error.code is ErrorCode.CANCELLED
+        driver.client.capture(source(tmp_path))
+        driver.wait_for(CaptureFinished)
+
+
+def test_a_source_that_shrinks_while_it_is_sent_is_told(tmp_path, server):
+    remote, clients = server
+    admit(clients)
+    with driving(tmp_path, remote) as driver:
+        options = source(tmp_path, filler="x" * 20_000_000)
+        driver.client.capture(options)
+        driver.until(lambda event: isinstance(event, Progress) and event.stage == "upload" and event.done > 0)
+        os.truncate(options.source, 100)
+        failed = driver.wait_for(CaptureFailed)
+        assert failed.error.code is ErrorCode.WRONG_HASH
+        assert options.source in failed.error.message
 
 
 def test_an_unknown_client_is_refused_with_what_to_do(tmp_path, server):
