@@ -71,15 +71,21 @@ def landmark_embedding(
 
 def snap(head: HeadDescription, points: np.ndarray) -> Landmarks:
     """The embedding nearest to (478,3) points of the template: irises on the eyes, all else on skin and lips."""
-    eye, skin = faces_of(head, EYE), faces_of(head, SKIN)
-    iris = np.isin(np.arange(len(points)), topology.IRISES)
     faces = np.zeros(len(points), np.int32)
     weights = np.zeros((len(points), 3), np.float32)
-    for chosen, allowed in ((iris, eye if eye.any() else skin), (~iris, skin)):
+    for chosen, allowed in _places(head):
         faces[chosen], weights[chosen] = nearest_on_surface(
             points[chosen], head.template.astype(np.float64), head.faces, allowed
         )
     return Landmarks(faces, weights)
+
+
+def _places(head: HeadDescription) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Which landmarks (478,) bool may lie on which triangles (F,) bool: irises on the eyes where the head has any."""
+    eye, skin = faces_of(head, EYE), faces_of(head, SKIN)
+    iris = np.isin(np.arange(topology.LANDMARK_COUNT), topology.IRISES)
+    yield iris, eye if eye.any() else skin
+    yield ~iris, skin
 
 
 def symmetrised(points: np.ndarray) -> np.ndarray:
@@ -165,12 +171,11 @@ def _render(posed: np.ndarray, head: HeadDescription) -> PlainView:
 def _look_up(head: HeadDescription, picture: PlainView, landmarks: np.ndarray) -> np.ndarray:
     """(478,3) points of the template under landmarks (478,2) in pixels: the nearest allowed pixel of the render."""
     size = picture.face_ids.shape[0]
-    iris = np.isin(np.arange(len(landmarks)), topology.IRISES)
     points = np.full((len(landmarks), 3), np.nan)
     pixel = np.clip(np.floor(landmarks).astype(int), 0, size - 1)
-    for chosen, materials in ((iris, EYE), (~iris, SKIN)):
-        allowed = np.append(faces_of(head, materials), False)[picture.face_ids]
-        distance, (row, column) = distance_transform_edt(~allowed, return_indices=True)
+    for chosen, allowed in _places(head):
+        shown = np.append(allowed, False)[picture.face_ids]
+        distance, (row, column) = distance_transform_edt(~shown, return_indices=True)
         at = pixel[chosen][:, 1], pixel[chosen][:, 0]
         near = row[at], column[at]
         corners = head.template[head.faces[picture.face_ids[near]]]
