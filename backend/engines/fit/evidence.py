@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from backend.faces import topology
+from backend.faces.crops import BOX_SCALE
 from blender_addon.contract.head import HeadDescription
 
 from .basis import LandmarkBasis
@@ -33,7 +34,7 @@ UNSCORED_UNITS = ("tongueOut",)
 """ARKit units that the network does not score; they stay at zero."""
 UNSEEN = 1e4
 """Factor on the standard deviation of a landmark on the far side of the head."""
-BOX_SIDE = 2 / (1.1 * 1.25)
+BOX_SIDE = 2 / BOX_SCALE
 """Side of the landmark box in crop NDC, by construction of the crop."""
 
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 
@@ -84,9 +84,6 @@ class Problem:
     camera: Camera
     observation: Observation
     prior: Prior
-
-    def with_sigma(self, sigma: torch.Tensor, depth_sigma: torch.Tensor) -> Problem:
-        return replace(self, observation=replace(self.observation, sigma=sigma, depth_sigma=depth_sigma))
 
     def residuals(self, state: State) -> tuple[torch.Tensor, torch.Tensor]:
         """Landmark residuals (B,N,3) in standard deviations (x, y, relative depth) and prior residuals (B,C+1)."""
