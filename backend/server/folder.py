@@ -12,6 +12,7 @@ lock            held by the process that runs the job
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -66,21 +67,26 @@ class JobFolder:
 
     def create(self) -> None:
         """Make the folder if it is missing."""
-        make_folder(self.path)
+        make_folder(self.path, private=True)
 
     def exists(self) -> bool:
         """Whether the job was submitted (its spec is written)."""
-        return (self.path / "spec.json").is_file()
+        return self._has("spec.json")
 
     def lock(self) -> None:
         """Claim the job for this process until `unlock` or the end of the process.
 
         Raises:
             Busy: Another process has it.
+            MienError: NO_SPACE or NOT_PERMITTED.
         """
-        with ExitStack() as stack:
-            stack.enter_context(exclusive(self.path / "lock", _raise_busy))
-            self._lock = stack.pop_all()
+        path = self.path / "lock"
+        try:
+            with ExitStack() as stack:
+                stack.enter_context(exclusive(path, _raise_busy))
+                self._lock = stack.pop_all()
+        except OSError as error:
+            raise file_error(path, error) from error
 
     def unlock(self) -> None:
         """Let go of the job."""
@@ -161,14 +167,15 @@ class JobFolder:
             return None
 
     def touched(self) -> float:
-        """Time of the last change of state, seconds since 1970; 0 for a folder without one."""
+        """Time of the last change of state, seconds since 1970; of a folder without a job that of the folder itself."""
+        names = [name for name in ("spec.json", "state.json") if self._has(name)] or ["."]
         try:
-            return max((self.path / name).stat().st_mtime for name in ("spec.json", "state.json") if self._has(name))
-        except ValueError:
-            return 0.0
+            return max((self.path / name).stat().st_mtime for name in names)
+        except OSError:
+            return 0.0  # another process has just deleted it
 
     def _has(self, name: str) -> bool:
-        return (self.path / name).is_file()
+        return os.path.isfile(self.path / name)  # unlike Path.is_file, false where the folder cannot be read
 
     def remove(self) -> None:
         """Delete the folder; what cannot be deleted now (a file that is open on Windows) goes with the next pruning."""

@@ -17,13 +17,16 @@ from pathlib import Path
 
 from backend.server.folder import Busy, JobFolder, JobSpec
 from blender_addon.contract.errors import ErrorCode, MienError
-from blender_addon.contract.messages import ErrorInfo, JobState, JobStatus, JobSummary, Submit
+from blender_addon.contract.files import file_error
+from blender_addon.contract.messages import ErrorInfo, JobState, JobStatus, JobSummary, Submit, is_job_id
 from blender_addon.contract.take import Take
 
 KEEP_JOBS = 50
 """This many final jobs are kept, the newest ones, ..."""
 KEEP_SECONDS = 7 * 24 * 3600
 """... and none whose state last changed longer ago than this."""
+MAX_WAITING = 128
+"""Jobs that may wait or run at once."""
 _LOADED_JOBS = 8
 
 _log = logging.getLogger("mien.jobs")
@@ -95,10 +98,16 @@ class JobTable:
             may_run = status.state.final and status.state is not JobState.FINISHED
             if not may_run or request.attempt <= status.attempt:
                 return status
+            self._check_room()
             self._claim(job.folder)
-            return self._enqueue(job, request.attempt)
+            try:
+                return self._enqueue(job, request.attempt)
+            except MienError:
+                job.folder.unlock()
+                raise
 
     def _create(self, request: Submit) -> JobStatus:
+        self._check_room()
         folder = JobFolder(self._root / request.job)
         folder.create()
         self._claim(folder)
@@ -114,6 +123,12 @@ class JobTable:
             folder.unlock()
             folder.remove()
             raise
+
+    def _check_room(self) -> None:
+        """Each waiting job holds an open file, of which a process may have few (256 on macOS)."""
+        if sum(not job.status.state.final for job in self._jobs.values()) >= MAX_WAITING:
+            message = f"{MAX_WAITING} jobs are waiting already."
+            raise MienError(ErrorCode.TOO_LARGE, message, "Wait until some are done, then capture again.")
 
     def _claim(self, folder: JobFolder) -> None:
         try:
@@ -178,7 +193,12 @@ class JobTable:
             folder.lock()
         except Busy:
             return status
-        folder.unlock()
+        try:
+            status = folder.read_state()  # again: it may have ended just before the lock was free
+        finally:
+            folder.unlock()
+        if status.state.final:
+            return status
         return replace(status, state=JobState.INTERRUPTED, message="Interrupted")
 
     def _forget_some(self) -> None:
@@ -212,9 +232,16 @@ class JobTable:
         return tuple(sorted(summaries, key=lambda summary: -summary.submitted))
 
     def _folders(self) -> list[JobFolder]:
-        if not self._root.is_dir():
+        return [folder for folder in self._all_folders() if folder.exists()]
+
+    def _all_folders(self) -> list[JobFolder]:
+        """Folders of jobs, also of those whose submission was cut off; nothing else that lies there."""
+        try:
+            return [JobFolder(path) for path in self._root.iterdir() if is_job_id(path.name)]
+        except FileNotFoundError:
             return []
-        return [folder for path in self._root.iterdir() if (folder := JobFolder(path)).exists()]
+        except OSError as error:
+            raise file_error(self._root, error, "read") from error
 
     # The worker's side
 
@@ -277,9 +304,9 @@ class JobTable:
     def prune(self) -> None:
         """Delete final jobs that are too many or too old (`KEEP_JOBS`, `KEEP_SECONDS`)."""
         with self._lock:
-            folders = sorted(self._folders(), key=lambda folder: -folder.touched())
-            for rank, folder in enumerate(folders):
-                old = self._clock() - folder.touched() > KEEP_SECONDS
+            touched = sorted(((folder.touched(), folder) for folder in self._all_folders()), key=lambda pair: -pair[0])
+            for rank, (last, folder) in enumerate(touched):
+                old = self._clock() - last > KEEP_SECONDS
                 if (rank >= KEEP_JOBS or old) and self._may_remove(folder):
                     self._jobs.pop(folder.job, None)
                     folder.remove()
@@ -287,7 +314,7 @@ class JobTable:
     def _may_remove(self, folder: JobFolder) -> bool:
         try:
             folder.lock()
-        except Busy:
+        except (Busy, MienError):
             return False
         folder.unlock()
         return True

@@ -11,7 +11,7 @@ from pathlib import Path
 from backend.server.capturing import Capturer
 from backend.server.jobs import JobTable
 from backend.server.uploads import Uploads
-from backend.server.worker import Worker
+from backend.server.worker import Worker, prune
 from blender_addon.contract import messages as m
 from blender_addon.contract.errors import ErrorCode, MienError
 from blender_addon.contract.version import VERSION
@@ -56,8 +56,7 @@ class Service:
 
     def start(self) -> None:
         """Delete old jobs and uploads, then start the worker."""
-        self._jobs.prune()
-        self._uploads.prune(self._jobs.uploads_in_use())
+        prune(self._jobs, self._uploads)
         self._worker.start()
 
     def answer(self, request: m.Message, waited: bool) -> m.Reply | None:

@@ -50,7 +50,7 @@ class Uploads:
                 f"{request.name} has {request.size / 1e9:.2f} GB, the backend takes up to {self._limit / 1e9:.2f} GB."
             )
             raise MienError(ErrorCode.TOO_LARGE, message, "Use a smaller file, or cut it into parts.")
-        make_folder(self._root)
+        make_folder(self._root, private=True)
         received = self._received(request.sha256)
         if received > request.size:
             self._part(request.sha256).unlink()
@@ -124,8 +124,11 @@ class Uploads:
     def prune(self, used: set[str]) -> None:
         """Delete uploads that no job refers to and that were not touched for `KEEP_SECONDS`."""
         for path in self._root.glob("*"):
-            if path.name[:64] not in used and self._clock() - path.stat().st_mtime > KEEP_SECONDS:
-                path.unlink(missing_ok=True)
+            try:
+                if path.name[:64] not in used and self._clock() - path.stat().st_mtime > KEEP_SECONDS:
+                    path.unlink()
+            except OSError:
+                continue  # it has just become whole, or is being read, which Windows forbids: the next time
 
 
 def _extension(name: str) -> str:

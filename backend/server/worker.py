@@ -94,10 +94,8 @@ class Worker:
 
     def _prune_sometimes(self) -> None:
         if time.monotonic() - self._pruned > _PRUNE_SECONDS:
-            self._jobs.prune()
-            self._uploads.prune(self._jobs.uploads_in_use())
-            self._overlays = Overlays()
-        self._pruned = time.monotonic()
+            prune(self._jobs, self._uploads)
+            self._pruned = time.monotonic()
 
     def _prepare(self) -> Capturer | None:
         try:
@@ -115,7 +113,11 @@ class Worker:
             self._changed()
 
     def _do(self, capturer: Capturer, job: Job) -> None:
-        source = _Source.of(job, self._uploads)
+        try:
+            source = _Source.of(job, self._uploads)
+        except MienError as error:
+            self._jobs.end(job, JobState.FAILED, error)
+            return
         try:
             progress = _JobProgress(self._jobs, job, source)
             captured = capturer.capture(source.options, progress)
@@ -166,6 +168,15 @@ class Worker:
         return internal_error(error, what, self._log_file)
 
 
+def prune(jobs: JobTable, uploads: Uploads) -> None:
+    """Delete old jobs and uploads; what prevents that is logged, since nobody waits for it."""
+    try:
+        jobs.prune()
+        uploads.prune(jobs.uploads_in_use())
+    except MienError as error:
+        _log.warning("old jobs were not deleted: %s", error)
+
+
 def internal_error(error: Exception, what: str, log_file: Path) -> MienError:
     """Log an unexpected failure with its traceback and make an error that refers to it."""
     reference = secrets.token_hex(4)
@@ -185,8 +196,13 @@ class _Source:
     @classmethod
     def of(cls, job: Job, uploads: Uploads) -> _Source:
         options = job.spec.options
-        path = uploads.find(job.spec.upload) if job.spec.upload else None
-        return cls(replace(options, source=str(path)) if path else options, options.source)
+        if not job.spec.upload:
+            return cls(options, options.source)
+        path = uploads.find(job.spec.upload)
+        if path is None:  # deleted since the submission; the name is never taken for a path of this machine
+            message = f"{options.source} is no longer at the backend."
+            raise MienError(ErrorCode.MISSING_FILE, message, "Capture it again.")
+        return cls(replace(options, source=str(path)), options.source)
 
     def named(self, take: Take) -> Take:
         """The take with the user's name of the source."""

@@ -56,14 +56,18 @@ def file_error(path: str | os.PathLike[str], error: OSError, action: str = "writ
     return MienError(code, f"{path} cannot be {action}: {reason}.", remedy, {"path": str(path)})
 
 
-def make_folder(path: str | os.PathLike[str]) -> None:
+def make_folder(path: str | os.PathLike[str], *, private: bool = False) -> None:
     """Make a folder and its parents if they are missing.
+
+    Args:
+        path: The folder.
+        private: Only its owner can open it (0700): for photos and keys.
 
     Raises:
         MienError: NO_SPACE, NOT_PERMITTED or MISSING_FILE.
     """
     try:
-        os.makedirs(path, exist_ok=True)
+        os.makedirs(path, mode=0o700 if private else 0o777, exist_ok=True)
     except OSError as error:
         raise file_error(path, error, "made") from error
 

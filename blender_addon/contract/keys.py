@@ -46,7 +46,7 @@ def kept_key_pair(path: str | os.PathLike[str], curve_keypair: Callable[[], tupl
             fields = json.load(file)
     except FileNotFoundError:
         pair = new_key_pair(curve_keypair)
-        make_folder(os.path.dirname(os.path.abspath(path)))
+        make_folder(os.path.dirname(os.path.abspath(path)), private=True)
         text = json.dumps({"public": pair.public, "secret": pair.secret})
         atomic_write(path, lambda file: file.write(text.encode()), private=True)
         return pair

@@ -40,9 +40,14 @@ _JOB_ID = re.compile(r"[0-9a-f]{32}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
+def is_job_id(text: str) -> bool:
+    """Whether this is a job id: 32 lower-case hex digits."""
+    return _JOB_ID.fullmatch(text) is not None
+
+
 def check_job_id(job: str) -> str:
-    """Return `job` if it is a job id: 32 lower-case hex digits."""
-    if not _JOB_ID.fullmatch(job):
+    """Return `job` if it is a job id."""
+    if not is_job_id(job):
         raise bad_message("a job id that is not 32 hex digits")
     return job
 

@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import errno
+import os
 import subprocess
 import sys
 import uuid
+from dataclasses import replace
 
 import pytest
 
+from backend.server import folder as folder_module
 from backend.server import jobs as jobs_module
 from backend.server.folder import JobFolder
 from backend.server.jobs import KEEP_JOBS, KEEP_SECONDS, JobTable
@@ -167,3 +171,78 @@ def test_a_failure_keeps_its_error(table, tmp_path):
     table.end(table.next(), JobState.FAILED, MienError(ErrorCode.NO_FACE, "No face.", "Use another.", {"n": 1}))
     error = JobTable(tmp_path, lambda: None).get(wanted.job).status.error.to_error()
     assert (error.code, error.message, error.remedy, error.details) == ("no_face", "No face.", "Use another.", {"n": 1})
+
+
+def test_a_job_that_could_not_be_queued_again_is_let_go(table, monkeypatch):
+    wanted = request()
+    table.submit(wanted)
+    table.end(table.next(), JobState.FAILED, MienError(ErrorCode.NO_SPACE, "Full.", "Free some."))
+    again = replace(wanted, attempt=2)
+
+    def full(self, status):
+        raise MienError(ErrorCode.NO_SPACE, "Full.", "Free some.")
+
+    with monkeypatch.context() as patch, pytest.raises(MienError) as caught:
+        patch.setattr(JobFolder, "write_state", full)
+        table.submit(again)
+    assert caught.value.code is ErrorCode.NO_SPACE
+    assert table.submit(again).state is JobState.QUEUED
+
+
+def test_a_full_disk_is_told_at_the_lock_too(table, monkeypatch):
+    def full(path, waiting):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(folder_module, "exclusive", full)
+    with pytest.raises(MienError) as caught:
+        table.submit(request())
+    assert caught.value.code is ErrorCode.NO_SPACE
+
+
+def test_a_job_that_ends_while_another_process_looks_is_not_interrupted(table, tmp_path, monkeypatch):
+    wanted = request()
+    table.submit(wanted)
+    job = table.next()
+    lock = JobFolder.lock
+
+    def late_lock(self):
+        monkeypatch.undo()
+        table.finish(job, [small_take(1)], {})
+        lock(self)
+
+    monkeypatch.setattr(JobFolder, "lock", late_lock)
+    status = JobTable(tmp_path, lambda: None).get(wanted.job).status
+    assert (status.state, status.takes) == (JobState.FINISHED, 1)
+
+
+def test_too_many_waiting_jobs_are_refused(table, monkeypatch):
+    monkeypatch.setattr(jobs_module, "MAX_WAITING", 2)
+    first, second = request(), request()
+    table.submit(first)
+    table.submit(second)
+    with pytest.raises(MienError) as caught:
+        table.submit(request())
+    assert caught.value.code is ErrorCode.TOO_LARGE
+    assert table.submit(first).state is JobState.QUEUED, "a repeated request is answered as before"
+    table.cancel(first.job)
+    table.submit(request())
+
+
+def test_what_a_cut_off_submission_left_is_deleted_and_nothing_else(tmp_path):
+    (tmp_path / uuid.uuid4().hex).mkdir()
+    (tmp_path / "holidays").mkdir()
+    JobTable(tmp_path, lambda: None).prune()
+    assert len(list(tmp_path.iterdir())) == 2, "it may be about to be written"
+    JobTable(tmp_path, lambda: None, clock=lambda: 1e12).prune()
+    assert [path.name for path in tmp_path.iterdir()] == ["holidays"]
+
+
+def test_a_job_that_vanishes_while_old_ones_are_looked_for(tmp_path):
+    assert JobFolder(tmp_path / "gone").touched() == 0.0
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX permissions")
+def test_other_users_cannot_open_a_job(table, tmp_path):
+    wanted = request()
+    table.submit(wanted)
+    assert (tmp_path / wanted.job).stat().st_mode & 0o077 == 0

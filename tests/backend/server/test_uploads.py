@@ -110,3 +110,17 @@ def test_unused_uploads_are_deleted_after_a_day(tmp_path):
     assert path.exists()
     late.prune(set())
     assert not path.exists()
+
+
+def test_what_cannot_be_deleted_is_left(tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "a.part").symlink_to(tmp_path / "gone")
+    (tmp_path / "old.jpg").touch()
+    Uploads(tmp_path, clock=lambda: 1e12).prune(set())
+    assert not (tmp_path / "old.jpg").exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX permissions")
+def test_other_users_cannot_open_uploads(tmp_path):
+    Uploads(tmp_path / "uploads").begin(begin())
+    assert (tmp_path / "uploads").stat().st_mode & 0o077 == 0

@@ -18,6 +18,7 @@ def test_a_pair_is_made_once_and_only_its_owner_reads_it(tmp_path):
     assert pair.secret not in repr(pair)
     if sys.platform != "win32":
         assert path.stat().st_mode & 0o777 == 0o600
+        assert path.parent.stat().st_mode & 0o777 == 0o700
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"public": "a", "secret": "b"}', "\xff"])
