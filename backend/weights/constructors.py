@@ -8,6 +8,7 @@ can be altered by the pickle that uses them.
 from __future__ import annotations
 
 import io
+import math
 import re
 from collections.abc import Callable
 
@@ -82,6 +83,18 @@ class ObjectStandIn(metaclass=_Sealed):
         self.state = state if isinstance(state, dict) else {}
 
 
+class StorageStandIn(metaclass=_Sealed):
+    """The numbers of a torch storage, (N,); a pickle cannot exchange them."""
+
+    __slots__ = ("flat",)
+
+    def __init__(self, flat: np.ndarray) -> None:
+        object.__setattr__(self, "flat", flat)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise TypeError("sealed")
+
+
 class ChumpyStandIn(ObjectStandIn):
     __slots__ = ()
 
@@ -110,8 +123,10 @@ def _reconstruct(kind: object, *_: object) -> ArrayStandIn:
 
 
 def _from_buffer(data: object, dtype: object, shape: object, order: object) -> ArrayStandIn:
+    if not isinstance(data, bytes | bytearray):
+        raise Refused("a malformed array")
     made = ArrayStandIn()
-    made.value = _array(bytes(data), dtype, shape, "F" if order == "F" else "C")  # type: ignore[arg-type]
+    made.value = _array(bytes(data), dtype, shape, "F" if order == "F" else "C")
     return made
 
 
@@ -132,26 +147,30 @@ def _reconstructor(kind: object, base: object, state: object) -> object:
     return kind()
 
 
-def _tensor_storage(data: object) -> object:
+def _tensor_storage(data: object) -> StorageStandIn:
     import torch  # only files with tensors need it
 
     if not isinstance(data, bytes):
         raise Refused("a malformed tensor")
-    return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    # Even torch's restricted reader hands out functions and classes of torch, which must not get onto our stack.
+    storage = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    if not isinstance(storage, torch.storage.TypedStorage):
+        raise Refused("a malformed tensor")
+    return StorageStandIn(torch.tensor([], dtype=storage.dtype).set_(storage).numpy())
 
 
 def _tensor(storage: object, offset: object, size: object, stride: object, *_: object) -> ArrayStandIn:
-    import torch
-
     layout = (offset, *size, *stride)  # type: ignore[misc]
-    if not isinstance(storage, torch.storage.TypedStorage) or not all(type(n) is int and n >= 0 for n in layout):
+    if not isinstance(storage, StorageStandIn) or not all(type(n) is int and n >= 0 for n in layout):
         raise Refused("a malformed tensor")
-    flat = torch.tensor([], dtype=storage.dtype).set_(storage)
+    flat = storage.flat
     last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))  # type: ignore[call-overload]
-    if 0 not in size and last >= flat.numel():  # type: ignore[operator]
+    # The second: a tensor whose rows are one and the same could fill the memory.
+    if 0 not in size and (last >= flat.size or math.prod(size) > flat.size):  # type: ignore[arg-type, operator]
         raise Refused("a tensor larger than its data")
+    steps = [step * flat.itemsize for step in stride]  # type: ignore[attr-defined]
     made = ArrayStandIn()
-    made.value = flat.as_strided(size, stride, offset).numpy().copy()  # type: ignore[arg-type]
+    made.value = np.ndarray(size, flat.dtype, flat, offset * flat.itemsize, steps).copy()  # type: ignore[call-overload, operator]
     return made
 
 

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+import io
 import os
 import pickle
 import subprocess
-from collections import OrderedDict
+import tracemalloc
+from collections import Counter, OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 
@@ -114,7 +116,8 @@ def test_object_arrays_with_tensors(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("offset", "size", "stride"), [(0, (5,), (1,)), (3, (2,), (1,)), (0, (2, 2), (3, 1)), (-1, (1,), (1,))]
+    ("offset", "size", "stride"),
+    [(0, (5,), (1,)), (3, (2,), (1,)), (0, (2, 2), (3, 1)), (-1, (1,), (1,)), (0, (9999, 9), (0, 0))],
 )
 def test_a_tensor_that_claims_more_than_its_data_is_refused(written, offset: int, size: tuple, stride: tuple) -> None:
     storage = torch.arange(4.0).storage()
@@ -190,6 +193,46 @@ def test_a_tensor_storage_with_code_inside_is_refused(tmp_path: Path) -> None:
     with pytest.raises(MienError):
         load_restricted(path)
     assert os.listdir(tmp_path) == ["evil.pkl"]
+
+
+def test_torchs_own_functions_and_classes_stay_out_of_reach(written) -> None:
+    """torch's restricted reader hands out a few of them; a pickle around it could call or alter them."""
+    parts = (0x1950A86A20F9469CFC6C, 1001, {"protocol_version": 1001, "little_endian": True, "type_sizes": {}})
+    head, tail = b"".join(pickle.dumps(part, 2) for part in parts), pickle.dumps([], 2)
+    inner = head + b"\x80\x02ccollections\nCounter\n." + tail
+    assert torch.load(io.BytesIO(inner), weights_only=True) is Counter
+    altering = b"N}X\x07\x00\x00\x00plantedK\x01s\x86b"
+    call = b"ctorch.storage\n_load_from_bytes\nB" + len(inner).to_bytes(4, "little") + inner + b"\x85R"
+    with pytest.raises(MienError):
+        load_restricted(written(b"\x80\x03" + call + altering + b"."))
+    assert not hasattr(Counter, "planted")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\x80\x02Nr\xff\xff\xff\x01.",
+        b"\x80\x04\x8c\x12numpy.core.numeric\x8c\x0b_frombuffer\x93(J\x00\x00\x00\x10\x8c\x05numpy\x8c\x05dtype\x93"
+        b"\x8c\x02u1\x89\x88\x87RJ\x00\x00\x00\x10\x85\x8c\x01CtR.",
+    ],
+    ids=["a place in the memo", "a number for a buffer"],
+)
+def test_a_few_bytes_do_not_fill_the_memory(written, content: bytes) -> None:
+    path = written(content)
+    tracemalloc.start()
+    try:
+        load_restricted(path)
+    except MienError:
+        pass
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 10_000_000
+
+
+def test_one_sparse_matrix_in_many_places_is_made_once(written) -> None:
+    matrix = scipy.sparse.csc_matrix(np.eye(3))
+    first, second = load_restricted(written([matrix, matrix]))
+    assert first is second
 
 
 HANDMADE = {
