@@ -17,7 +17,7 @@ from backend.engines.params import FaceParams
 from backend.faces.landmarker import Face
 from backend.faces.topology import OUTER_EYE_CORNERS
 from backend.media.images import Photo, read_image
-from backend.progress import Progress, no_progress
+from backend.progress import Part, Progress, no_progress
 from backend.rendering.overlay import OverlayFace, overlay_picture
 from backend.session import Session
 from backend.solve.camera import Focal, choose_focal
@@ -68,9 +68,10 @@ def capture_photo(session: Session, options: CaptureOptions, progress: Progress 
         photo = read_image(options.source)
     head = session.head(options.head)
     with clock.stage("load"):
-        finder = session.finder(progress)
+        finder = session.finder(Part(progress, 0.0, 0.2))
         engine = session.landmark_fit(head)
     progress("faces", 0.2, "Finding faces")
+    progress.check_cancelled()
     with clock.stage("faces"):
         found = finder.find(photo.pixels)
         chosen = _choose(found, options)

@@ -16,7 +16,7 @@ class Progress(Protocol):
 
         Args:
             stage: Short name of the stage, for example "faces".
-            done: How much of the stage is done, in [0,1].
+            done: How much of the work is done, in [0,1].
             message: A phrase for the user.
         """
 
@@ -40,6 +40,23 @@ class NoProgress:
 
 no_progress = NoProgress()
 """For callers that nobody watches."""
+
+
+class Part:
+    """A part of a larger work: what is 0 to 1 of the part is `start` to `end` of the whole."""
+
+    def __init__(self, whole: Progress, start: float, end: float) -> None:
+        self._whole = whole
+        self._start = start
+        self._end = end
+
+    def __call__(self, stage: str, done: float, message: str = "") -> None:
+        """Note a step of the part."""
+        self._whole(stage, self._start + (self._end - self._start) * done, message)
+
+    def check_cancelled(self) -> None:
+        """Go on, or stop."""
+        self._whole.check_cancelled()
 
 
 def cancelled() -> MienError:

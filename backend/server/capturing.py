@@ -40,6 +40,7 @@ class Captured:
         takes: All takes, whether or not they were kept before.
         report: JSON-able.
         overlay: Draws (H, W, 3) uint8 that shows the result over the source; called after the takes are handed out.
+        overlay_bytes: What `overlay` holds in memory until then.
         backdrop: Writes into a folder the source as Blender can show it; None where it shows the source itself.
     """
 
@@ -47,6 +48,7 @@ class Captured:
     report: dict[str, object]
     overlay: Callable[[], np.ndarray] | None = None
     backdrop: Callable[[Path], Path] | None = None
+    overlay_bytes: int = 0
 
 
 class Capturer(Protocol):

@@ -16,7 +16,9 @@ from blender_addon.contract.errors import MienError
 Draw = Callable[[], np.ndarray]
 
 KEEP = 4
-"""Overlays of this many jobs can be drawn, the newest ones: each holds its photo in memory."""
+"""Overlays of this many jobs can be drawn, the newest ones: each holds its photo in memory, ..."""
+KEEP_BYTES = 256 << 20
+"""... which together, apart from the newest one's, take no more than this."""
 
 
 class Overlays:
@@ -25,16 +27,23 @@ class Overlays:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._draws: dict[str, Draw] = {}
+        self._sizes: dict[str, int] = {}
         self._wanted: set[str] = set()
         self._errors: dict[str, MienError] = {}
 
-    def offer(self, job: str, draw: Draw) -> None:
-        """Take note of how an overlay is drawn."""
+    def offer(self, job: str, draw: Draw, size: int = 0) -> None:
+        """Take note of how an overlay is drawn, and of the bytes that this holds in memory."""
         with self._lock:
-            self._draws[job] = draw
+            self._draws.pop(job, None)  # so that it becomes the newest
+            self._draws[job], self._sizes[job] = draw, size
             self._errors.pop(job, None)
-            for old in [name for name in self._draws if name not in self._wanted][:-KEEP]:
-                del self._draws[old]
+            older = [name for name in self._draws if name not in self._wanted and name != job]
+            while older and (len(older) >= KEEP or sum(self._sizes[name] for name in older) > KEEP_BYTES):
+                self._forget(older.pop(0))
+
+    def _forget(self, job: str) -> None:
+        self._draws.pop(job, None)
+        self._sizes.pop(job, None)
 
     def want(self, job: str) -> bool:
         """Ask for an overlay; says whether it can be drawn.
@@ -58,6 +67,6 @@ class Overlays:
         """Take note that an overlay was drawn or could not be."""
         with self._lock:
             self._wanted.discard(job)
-            self._draws.pop(job, None)
+            self._forget(job)
             if error is not None:
                 self._errors[job] = error

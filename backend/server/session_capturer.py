@@ -67,4 +67,5 @@ class SessionCapturer:
         head = session.head(options.head)
         self._used_heads[head.sha256] = head
         backdrop = None if shown_by_blender(Path(options.source)) else partial(write_backdrop, result.photo)
-        return Captured(result.takes, result.report, partial(draw_overlay, session, result), backdrop)
+        overlay = partial(draw_overlay, session, result)
+        return Captured(result.takes, result.report, overlay, backdrop, result.photo.pixels.nbytes)

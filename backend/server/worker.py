@@ -121,6 +121,7 @@ class Worker:
         try:
             progress = _JobProgress(self._jobs, job, source)
             captured = capturer.capture(source.options, progress)
+            progress.check_cancelled()  # whoever has cancelled wants no result, not even one that is there
             self._take_over(capturer, job, progress, captured)
         except Exception as error:  # noqa: BLE001  # a job's failure must end the job, never the backend
             problem = source.told(self._as_mien_error(error, f"Job {job.folder.job}"))
@@ -138,7 +139,7 @@ class Worker:
         if captured.backdrop is not None:
             report["backdrop"] = str(captured.backdrop(job.folder.path))
         if captured.overlay is not None:
-            self._overlays.offer(job.folder.job, captured.overlay)
+            self._overlays.offer(job.folder.job, captured.overlay, captured.overlay_bytes)
         self._jobs.finish(job, rest, report)
 
     def want_overlay(self, job: Job) -> bool:

@@ -10,6 +10,7 @@ import skimage.data
 from PIL import Image
 
 from backend.server.session_capturer import SessionCapturer
+from backend.weights.landmarker import landmarker_file
 from blender_addon.contract.options import CaptureOptions
 from tests.pictures import save_astronaut
 
@@ -46,3 +47,22 @@ def test_a_heic_photo_is_copied_for_blender(capturer, tmp_path):
     assert copy == folder / "IMG_0001.png"
     with Image.open(copy) as picture:
         assert np.abs(np.asarray(picture).astype(int) - skimage.data.astronaut()).mean() < 4
+
+
+def test_progress_never_goes_back_even_where_a_file_is_fetched_first(model, tmp_path, monkeypatch):
+    def fetched(progress):
+        progress("download", 0.0)
+        progress("download", 1.0)
+        return landmarker_file(progress)
+
+    class Recorded(Quiet):
+        done: list[float] = []
+
+        def __call__(self, stage: str, done: float, message: str = "") -> None:
+            self.done.append(done)
+
+    monkeypatch.setattr("backend.session.landmarker_file", fetched)
+    options = CaptureOptions(str(save_astronaut(tmp_path / "a.png")))
+    SessionCapturer("cpu", None).capture(options, progress := Recorded())
+    assert progress.done == sorted(progress.done)
+    assert (progress.done[0], progress.done[-1]) == (0.0, 1.0)

@@ -10,6 +10,7 @@ import pytest
 
 from backend.server import worker as worker_module
 from backend.server.jobs import Job, JobTable
+from backend.server.overlays import Overlays
 from backend.server.uploads import Uploads
 from backend.server.worker import Worker
 from blender_addon.contract.errors import ErrorCode, MienError
@@ -61,3 +62,26 @@ def test_the_name_of_an_upload_is_never_taken_for_a_path(worker, tmp_path):
     worker.start()
     job = ended(worker._jobs, source(tmp_path), upload="a" * 64)
     assert (job.status.state, job.status.error.code) == (JobState.FAILED, ErrorCode.MISSING_FILE)
+
+
+def test_a_capture_that_is_done_when_it_learns_of_the_cancel_gives_nothing(worker, tmp_path):
+    worker.start()
+    jobs = worker._jobs
+    job = jobs.submit(Submit(uuid.uuid4().hex, source(tmp_path, stubborn=0.3, keep=False))).job
+    while jobs.get(job).status.state is JobState.QUEUED:
+        time.sleep(0.005)
+    jobs.cancel(job)
+    while not jobs.get(job).status.state.final:
+        time.sleep(0.005)
+    status = jobs.get(job).status
+    assert (status.state, status.takes) == (JobState.CANCELLED, 0)
+
+
+def test_waiting_overlays_hold_few_photos():
+    def kept(overlays: Overlays, size: int) -> list[int]:
+        for number in range(8):
+            overlays.offer(str(number), lambda: None, size)
+        return [number for number in range(8) if overlays.want(str(number))]
+
+    assert kept(Overlays(), 1 << 20) == [4, 5, 6, 7]
+    assert kept(Overlays(), 300 << 20) == [7]
