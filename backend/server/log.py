@@ -7,17 +7,26 @@ import logging
 import logging.handlers
 from pathlib import Path
 
-from blender_addon.contract.files import make_folder
+from blender_addon.contract.files import file_error, make_folder
 
 _MAX_BYTES = 1 << 20
 _BACKUPS = 3
 
 
 def start_log(folder: Path) -> Path:
-    """Log Mien's messages to `backend.log` in a folder, four files of 1 MB in all; returns the file's path."""
+    """Log Mien's messages to `backend.log` in a folder, four files of 1 MB in all; returns the file's path.
+
+    Raises:
+        MienError: NOT_PERMITTED, NO_SPACE or MISSING_FILE.
+    """
     make_folder(folder)
     path = folder / "backend.log"
-    handler = logging.handlers.RotatingFileHandler(path, maxBytes=_MAX_BYTES, backupCount=_BACKUPS, encoding="utf-8")
+    try:
+        handler = logging.handlers.RotatingFileHandler(
+            path, maxBytes=_MAX_BYTES, backupCount=_BACKUPS, encoding="utf-8", errors="backslashreplace"
+        )
+    except OSError as error:
+        raise file_error(path, error) from error
     handler.setFormatter(logging.Formatter("%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s"))
     logger = logging.getLogger("mien")
     logger.setLevel(logging.INFO)

@@ -267,6 +267,13 @@ def test_the_log_tells_no_secrets(tmp_path, mien_home):
             assert secret not in written
 
 
+def test_a_log_that_cannot_be_written_is_told(mien_home):
+    (mien_home / "logs" / "backend.log").mkdir(parents=True)
+    with backend() as child:
+        assert child.told()["error"]["code"] == ErrorCode.NOT_PERMITTED
+        assert child.process.wait(5) == EXIT_CODES[ErrorCode.NOT_PERMITTED]
+
+
 def test_at_a_terminal_it_says_what_to_do_instead(mien_home):
     if sys.platform == "win32":
         pytest.skip("needs a pseudo terminal")
