@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import BinaryIO
 
 import zmq
 
@@ -39,6 +40,7 @@ _log = logging.getLogger("mien.serve")
 class _Access:
     keys: KeyPair
     admit: Callable[[str], bool]
+    parent: BinaryIO | None = None  # ends with the parent process
 
 
 def serve(bind: str | None, remote: bool, device: str, threads: int | None) -> int:
@@ -76,7 +78,7 @@ def serve_with(load: Callable[[], Capturer], bind: str | None = None, remote: bo
     settings = ServiceSettings(jobs_dir(), data_dir() / "uploads", log_file, remote)
     service = Service(settings, load, loop.waker.wake)
     sys.setswitchinterval(_SWITCH_SECONDS)
-    _end_when_told(loop, remote)
+    _end_when_told(loop, access.parent)
     service.start()
     _say(
         {
@@ -123,12 +125,26 @@ def _child_access() -> _Access:
     if sys.stdin is None or sys.stdin.isatty():
         message = "'mien serve' is started by Blender, which hands over keys."
         raise MienError(ErrorCode.USAGE, message, "To serve another machine, use 'mien serve --remote'.")
+    parent = _taken_stdin()
     try:
-        fields = json.loads(sys.stdin.buffer.readline(4096))
+        fields = json.loads(parent.readline(4096))
     except ValueError:
         fields = None
     keys, client = check_keys(fields)
-    return _Access(keys, OneClient(client))
+    return _Access(keys, OneClient(client), parent)
+
+
+def _taken_stdin() -> BinaryIO:
+    """The standard input, for this module alone.
+
+    Neither programs that a job starts (pip) shall read from it, nor libraries look at it: on Windows they would wait
+    for the thread that reads it.
+    """
+    parent = open(os.dup(0), "rb")  # noqa: SIM115  # open until the process ends
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    return parent
 
 
 def _remote_access() -> _Access:
@@ -143,25 +159,25 @@ def _remote_access() -> _Access:
     return _Access(keys, KeysFile(clients))
 
 
-def _end_when_told(loop: Loop, remote: bool) -> None:
-    """End with the parent process, or, when remote, by the usual signals."""
+def _end_when_told(loop: Loop, parent: BinaryIO | None) -> None:
+    """End with the parent process, or, where there is none, by the usual signals."""
 
     def stop() -> None:
         loop.stopping = True
         loop.waker.wake()
 
-    if remote:
+    if parent is None:
         loop.waker.wake_at_signals()
         signal.signal(signal.SIGTERM, lambda *_: stop())
         return
     # Ctrl-C at the terminal that Blender was started from is for Blender, whose end closes the pipe.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_watch_parent, args=(stop,), name="parent", daemon=True).start()
+    threading.Thread(target=_watch_parent, args=(parent, stop), name="parent", daemon=True).start()
 
 
-def _watch_parent(stop: Callable[[], None]) -> None:
+def _watch_parent(parent: BinaryIO, stop: Callable[[], None]) -> None:
     try:
-        while sys.stdin.buffer.read1(4096):
+        while parent.read1(4096):  # type: ignore[attr-defined]
             pass
     except OSError:
         pass  # a broken pipe is an end, too

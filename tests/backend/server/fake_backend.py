@@ -9,6 +9,7 @@
     die       end the process with this signal after the takes
     keep      save each take as soon as it is made (true)
     bad_overlay  fail at drawing the overlay
+    ask       run a program that reads its standard input
     backdrop  write a copy of the photo for Blender
     count     append a line to this file at each run
 
@@ -20,6 +21,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import subprocess
 import sys
 import time
 from functools import partial
@@ -61,6 +63,8 @@ class FakeCapturer:
             raise MienError(ErrorCode.NO_FACE, f"No face in {options.source}.", "Use another photo.")
         progress("start", 0.0, "Starting")
         time.sleep(todo.get("stubborn", 0))
+        if todo.get("ask"):
+            subprocess.run([sys.executable, "-c", "input()"], stderr=subprocess.DEVNULL)
         takes = []
         for person in range(1, todo.get("takes", 1) + 1):
             end = time.monotonic() + todo.get("pause", 0)

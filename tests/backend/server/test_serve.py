@@ -109,6 +109,13 @@ def test_it_ends_with_its_parent_in_the_middle_of_a_job(tmp_path):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_what_a_job_starts_does_not_read_from_the_parent(tmp_path):
+    with backend() as child:
+        with raw(child.told()["endpoint"], child.server.public, child.client) as connection:
+            connection.ask(wanted := submit(source(tmp_path, ask=True)))
+            assert connection.until_final(wanted.job).state is m.JobState.FINISHED
+
+
 def test_ctrl_c_in_blenders_terminal_is_not_for_it():
     with backend() as child:
         endpoint = child.told()["endpoint"]
