@@ -7,6 +7,7 @@ numpy, chumpy, scipy.sparse and torch would build becomes plain arrays.
 
 from __future__ import annotations
 
+import errno
 import io
 import math
 import os
@@ -118,6 +119,15 @@ def _read(file: BinaryIO) -> object:
 
 
 def _read_archive(file: BinaryIO) -> dict[str, object]:
+    try:
+        return _read_members(file)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        raise zipfile.BadZipFile from error  # it names a place before its beginning
+
+
+def _read_members(file: BinaryIO) -> dict[str, object]:
     with zipfile.ZipFile(file) as archive:
         members = archive.infolist()
         if sum(member.file_size for member in members) > MAX_ARRAY_BYTES:

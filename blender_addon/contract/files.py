@@ -192,6 +192,10 @@ def _read_archive(
     # NotImplementedError and RuntimeError: zipfile's words for compressions it lacks and for encrypted members.
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         raise refuse("is damaged or was cut off", "truncated") from error
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        raise refuse("is damaged or was cut off", "truncated") from error  # it names a place before its beginning
     text = arrays.pop(_META, None)
     try:
         if text is None or text.dtype.kind != "U" or text.ndim:

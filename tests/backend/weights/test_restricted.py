@@ -291,6 +291,17 @@ def test_damaged_files_give_one_kind_of_error(tmp_path_factory, data: st.DataObj
         assert "file.pkl" in error.message
 
 
+def test_a_damaged_archive_is_damaged(tmp_path: Path) -> None:
+    path = tmp_path / "file.npz"
+    np.savez(path, a=np.arange(4))
+    content = bytearray(path.read_bytes())
+    content[-6] += 2  # where the directory begins: all places in it are counted from that
+    path.write_bytes(content)
+    with pytest.raises(MienError) as caught:
+        load_restricted(path)
+    assert caught.value.details["cause"] == "damaged"
+
+
 def test_missing_file(tmp_path: Path) -> None:
     with pytest.raises(MienError) as caught:
         load_restricted(tmp_path / "nothing.pkl")

@@ -167,6 +167,17 @@ def test_damage_anywhere_never_crashes_the_reader(tmp_path_factory, data):
         assert error.code in (ErrorCode.BAD_TAKE, ErrorCode.TOO_LARGE)
 
 
+def test_a_place_before_the_beginning_is_damage(tmp_path):
+    path = tmp_path / "a.npz"
+    files.save_arrays(path, {}, {"x": np.arange(4.0)})
+    content = bytearray(path.read_bytes())
+    content[-6] += 2  # where the directory begins: all places in it are counted from that
+    path.write_bytes(content)
+    with pytest.raises(MienError) as caught:
+        files.load_arrays(path)
+    assert (caught.value.code, caught.value.details["cause"]) == (ErrorCode.BAD_TAKE, "truncated")
+
+
 def test_missing_file(tmp_path):
     with pytest.raises(MienError) as caught:
         files.load_arrays(tmp_path / "gone.npz")
