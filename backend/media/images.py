@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import struct
 import threading
+import warnings
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,6 +118,8 @@ def _prepare_pillow() -> None:
             pass  # reported when a HEIC file comes, see `_opened`
         else:
             pillow_heif.register_heif_opener()
+        # Pillow warns above its limit and refuses above twice that; `read_image` refuses by itself above the limit.
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         Image.MAX_IMAGE_PIXELS = MOST_PIXELS
 
 

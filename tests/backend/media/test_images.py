@@ -6,6 +6,7 @@ from __future__ import annotations
 import io
 import os
 import struct
+import subprocess
 import sys
 import zlib
 from pathlib import Path
@@ -342,6 +343,14 @@ def claimed_png(width: int, height: int) -> bytes:
 def test_too_large(tmp_path: Path, size: tuple[int, int]) -> None:
     (tmp_path / "a.png").write_bytes(claimed_png(*size))
     assert error_of(tmp_path / "a.png").code is ErrorCode.TOO_LARGE
+
+
+def test_pillow_adds_no_warning_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(claimed_png(20000, 10001))
+    code = f"from backend.media.images import read_image; read_image({str(tmp_path / 'a.png')!r})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert "is too large" in done.stderr
+    assert "Warning" not in done.stderr
 
 
 @pytest.mark.slow
