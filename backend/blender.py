@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -208,16 +209,28 @@ def save_blend(
     progress("blender", 0.1, f"building the scene in Blender {version}")
     with working_folder(out) as folder:
         head_file = folder / "head.npz"
-        head.save(head_file)
+        with _in_the_name_of(out):
+            head.save(head_file)
+            shown = _showable(photo, folder)
         arguments = ["--head", str(head_file)]
         for take in takes:
             arguments += ["--take", str(take)]
-        arguments += ["--photo", str(_showable(photo, folder)), "--out", str(folder / out.name)]
+        arguments += ["--photo", str(shown), "--out", str(folder / out.name)]
         reported = _run(program, arguments, folder, out)
         publish(folder / out.name, out)
     progress("blender", 1.0, f"saved {out.name}")
     warnings = [*_sentences(reported), *_too_new(program, out)]
     return reported | {"blend": str(out), "warnings": warnings}
+
+
+@contextmanager
+def _in_the_name_of(out: Path) -> Iterator[None]:
+    """Let errors about files that only Blender gets to see name the scene that the user asked for."""
+    try:
+        yield
+    except MienError as error:
+        message = error.message.replace(str(error.details.get("path")), str(out))
+        raise MienError(error.code, message, error.remedy, error.details) from error
 
 
 def _sentences(reported: Mapping[str, object]) -> list[str]:

@@ -15,8 +15,10 @@ import pytest
 
 from backend import blender
 from backend.blender import find_blender, identify, last_json_line, prepare_blender, save_blend
+from backend.media import backdrop
 from backend.progress import no_progress
 from blender_addon.contract.errors import ErrorCode, MienError
+from blender_addon.contract.files import file_error
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the stand-ins for Blender are scripts with a first line")
 
@@ -178,6 +180,16 @@ class TestSaving:
         with pytest.raises(MienError, match=said) as caught:
             save(tmp_path, body)
         assert caught.value.code is code
+        assert list((tmp_path / "out").iterdir()) == []
+
+    def test_a_full_disk_names_the_file_that_was_asked_for(self, tmp_path, monkeypatch):
+        def full(path, pixels):
+            raise file_error(path, OSError(28, "No space left on device"))
+
+        monkeypatch.setattr(backdrop, "write_png", full)
+        with pytest.raises(MienError, match="head.blend cannot be written: No space left") as caught:
+            save(tmp_path, photo="photo.heic")
+        assert caught.value.code is ErrorCode.NO_SPACE
         assert list((tmp_path / "out").iterdir()) == []
 
     def test_an_older_file_survives_a_crash(self, tmp_path, mien_home):
