@@ -159,11 +159,11 @@ def _choose(found: list[Face], options: CaptureOptions) -> list[int]:
         return list(range(len(found)))
     index = (options.face or 1) - 1
     if index >= len(found):
-        raise MienError(
-            ErrorCode.NO_FACE,
-            f"Face {index + 1} was asked for, but {options.source} shows {len(found)}.",
-            f"Choose a face from 1 to {len(found)}, the largest first.",
-        )
+        there, choice = "only one is", "face 1"
+        if len(found) > 1:
+            there, choice = f"only {len(found)} are", f"a face from 1 to {len(found)}, the largest first"
+        message = f"Face {index + 1} was asked for, but {there} in {options.source}."
+        raise MienError(ErrorCode.NO_FACE, message, f"Choose {choice}.")
     return [index]
 
 

@@ -133,7 +133,8 @@ class TestBadInput:
         assert str(path) in self.refused(capsys, ErrorCode.NO_FACE, path)
 
     def test_a_face_that_is_not_there(self, home, portrait, capsys):
-        assert "Face 5" in self.refused(capsys, ErrorCode.NO_FACE, portrait, "--face", "5")
+        said = self.refused(capsys, ErrorCode.NO_FACE, portrait, "--face", "5")
+        assert said.endswith(f"Face 5 was asked for, but only one is in {portrait}. Choose face 1.")
 
     def test_missing(self, home, tmp_path, capsys):
         path = tmp_path / "nowhere" / "photo.jpg"
