@@ -15,6 +15,7 @@ from backend.setup.interpreters import find_interpreter
 from backend.setup.pip_runner import modules_to_load
 from backend.setup.runtime import ENVIRONMENT, lock_files
 from backend.setup.stamp import is_ready
+from backend.terminal import put
 from blender_addon.contract.errors import ErrorCode, MienError
 from blender_addon.contract.places import data_dir, models_dir, read_backend_record
 from blender_addon.contract.version import VERSION
@@ -47,7 +48,7 @@ def check() -> None:
     findings = [_guarded(part, look) for part, look in _PARTS]
     width = max(len(finding.part) for finding in findings)
     for finding in findings:
-        print(f"{'ok     ' if finding.good else 'MISSING'}  {finding.part:{width}}  {finding.state}")
+        put(f"{'ok     ' if finding.good else 'MISSING'}  {finding.part:{width}}  {finding.state}")
     if missing := [finding.part for finding in findings if not finding.good]:
         message = f"Not ready: {', '.join(missing)}."
         raise MienError(ErrorCode.SETUP_FAILED, message, "Run 'python3 scripts/mien.py setup', then check again.")

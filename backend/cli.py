@@ -26,10 +26,13 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """Read a command line.
 
     Raises:
-        MienError: USAGE.
+        MienError: USAGE; MISSING_FILE for a photo that is not there.
         SystemExit: After --help and --version.
     """
-    return _build_parser().parse_args(arguments)
+    options = _build_parser().parse_args(arguments)
+    if options.command == "capture":
+        _require_photo(options.photo)
+    return options
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -51,12 +54,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run() -> NoReturn:
     """The `mien` process: run the command of its command line and end."""
+    _make_streams_take_everything()
     status = main()
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError):  # its reader has gone
             stream.flush()
     # All is written and closed; taking the large libraries apart, module by module, would cost up to a second.
     os._exit(status)
+
+
+def _make_streams_take_everything() -> None:
+    """Let standard output and error swallow text where they are closed, and escape the characters that they lack."""
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115  # open until the process ends
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")
 
 
 def _build_parser() -> argparse.ArgumentParser:
@@ -89,13 +101,14 @@ def _add_capture(commands: argparse._SubParsersAction) -> None:
         description="Capture the face in a photo: PHOTO.take.npz, PHOTO.overlay.png, PHOTO.report.json and, with "
         "--blend, a Blender scene with the head, its controls, a camera and the photo behind it.",
     )
-    parser.add_argument("photo", metavar="PHOTO", help="JPEG, PNG, HEIC or another image file")
-    parser.add_argument("--out", metavar="DIR", help="folder for the results, made if missing; the photo's by default")
+    parser.add_argument("photo", type=_named, metavar="PHOTO", help="JPEG, PNG, HEIC or another image file")
+    out = "folder for the results, made if missing; the photo's by default"
+    parser.add_argument("--out", type=_named, metavar="DIR", help=out)
     blend = parser.add_argument_group("Blender")
     blend.add_argument("--blend", metavar="FILE", help="also save a .blend; a bare name goes to the other results")
     blend.add_argument("--blender", metavar="PATH", help="Blender 4.2 or newer for it; found or installed by default")
     which = parser.add_mutually_exclusive_group()
-    which.add_argument("--face", type=int, metavar="N", help="which face, the largest is 1 and the default")
+    which.add_argument("--face", type=_positive, metavar="N", help="which face, the largest is 1 and the default")
     which.add_argument("--all-faces", action="store_true", help="capture every face")
     parser.add_argument("--focal", type=float, metavar="MM", help="35 mm equivalent focal length, if the file has none")
     parser.add_argument("--head", default="open", metavar="HEAD", help="head model: 'open' or the path of a head file")
@@ -120,14 +133,36 @@ def _add_setup(commands: argparse._SubParsersAction) -> None:
 
 def _add_device(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
-    parser.add_argument("--threads", type=_positive, metavar="N", help="CPU threads; all allowed cores by default")
+    threads = "CPU threads; by default all cores but one, at most 8"
+    parser.add_argument("--threads", type=_positive, metavar="N", help=threads)
 
 
 def _positive(text: str) -> int:
-    number = int(text)
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
     if number < 1:
         raise argparse.ArgumentTypeError(f"{text} is not a whole number from 1")
     return number
+
+
+def _named(text: str) -> str:
+    if not text:  # a variable of the shell that was never set
+        raise argparse.ArgumentTypeError("the path is empty")
+    return text
+
+
+def _require_photo(photo: str) -> None:
+    """Refuse a missing photo before gigabytes are installed to read it."""
+    path = os.path.abspath(photo)
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        message = f"{path} cannot be read: {error.strerror}."
+        raise MienError(ErrorCode.MISSING_FILE, message, "Check the path.") from error
+    except OSError:
+        pass  # there, but out of reach: reading it tells why
 
 
 def _capture(options: argparse.Namespace) -> int:

@@ -15,7 +15,7 @@ from pathlib import Path
 from backend.blender import BlenderProgram, prepare_blender, save_blend
 from backend.outputs import OutputPaths, check_writable, write_capture, write_json
 from backend.progress import Progress
-from backend.terminal import TerminalProgress
+from backend.terminal import TerminalProgress, put
 from blender_addon.contract.errors import ErrorCode, MienError
 from blender_addon.contract.files import make_folder
 from blender_addon.contract.options import CaptureOptions
@@ -35,6 +35,9 @@ def capture(arguments: argparse.Namespace) -> None:
         MienError: What the chain, the writing of files and Blender raise. Where Blender fails, the capture is kept.
     """
     started = time.perf_counter()
+    if arguments.blender and not arguments.blend:
+        message = "--blender says which Blender saves the scene, and no scene was asked for."
+        raise MienError(ErrorCode.USAGE, message, "Add --blend FILE, or leave --blender out.")
     options = CaptureOptions(
         source=os.path.abspath(arguments.photo),
         face=arguments.face,
@@ -52,9 +55,9 @@ def capture(arguments: argparse.Namespace) -> None:
         record_backend()
         report, files = _capture_to_files(options, arguments.threads, paths, blend, program, progress, started)
     if arguments.json:
-        print(json.dumps(report, indent=2, ensure_ascii=False))
+        put(json.dumps(report, indent=2))  # plain ASCII, whatever the encoding of whoever reads it
     else:
-        print(summary(report, files))
+        put(summary(report, files))
 
 
 def _capture_to_files(
@@ -169,10 +172,10 @@ def set_up(arguments: argparse.Namespace) -> None:
         model = landmarker_file(progress)
         record_backend()
         program = prepare_blender(None, progress) if arguments.blend else None
-    print(f"Landmark model: {model}")
-    print(f"Blender finds the backend through {backend_record_path()}")
+    put(f"Landmark model: {model}")
+    put(f"Blender finds the backend through {backend_record_path()}")
     if program is not None:
-        print(f"Blender {'.'.join(map(str, program.version))}: {program.path}")
+        put(f"Blender {'.'.join(map(str, program.version))}: {program.path}")
 
 
 def record_backend() -> None:

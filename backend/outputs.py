@@ -124,7 +124,8 @@ def write_json(path: Path, values: Mapping[str, object]) -> None:
         MienError: NO_SPACE, NOT_PERMITTED or MISSING_FILE.
     """
     text = json.dumps(values, indent=2, ensure_ascii=False) + "\n"
-    atomic_write(path, lambda file: file.write(text.encode()))
+    # Names of files that are no Unicode hold lone surrogates, whose backslash form is what JSON escapes them as.
+    atomic_write(path, lambda file: file.write(text.encode(errors="backslashreplace")))
 
 
 def check_writable(path: Path) -> None:

@@ -61,6 +61,23 @@ def say(error: MienError) -> None:
     sys.stderr.write(f"mien: {error}\n")
 
 
+def put(text: str) -> None:
+    """Print a result to standard output.
+
+    Raises:
+        MienError: NO_SPACE or NOT_PERMITTED.
+        BrokenPipeError: Whoever read it has gone.
+    """
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        from blender_addon.contract.files import file_error  # here: it needs numpy, and set-up starts without
+
+        raise file_error("The standard output", error) from error
+
+
 def guarded(work: Callable[[], int | None]) -> int:
     """Run work of a command and turn its failures into a sentence on stderr.
 

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -26,6 +27,7 @@ class Chain:
 
     faces: int = 1
     failure: BaseException | None = None
+    report: dict[str, object] = field(default_factory=dict)
     options: list[object] = field(default_factory=list)
     during: list[object] = field(default_factory=list)
 
@@ -38,7 +40,7 @@ class Chain:
             raise self.failure
         takes = tuple(SimpleNamespace(save=lambda path, n=n: path.write_text(f"take {n}")) for n in range(self.faces))
         faces = [{"face": n + 1, "landmark_error": 0.021, "confidence": 0.9} for n in range(self.faces)]
-        report = {"seconds": {"read": 0.1}, "faces": faces, "found": [[0, 0, 1, 1]] * 3}
+        report = {"seconds": {"read": 0.1}, "faces": faces, "found": [[0, 0, 1, 1]] * 3} | self.report
         photo = SimpleNamespace(path=options.source, pixels=np.zeros((2, 3, 3), np.uint8))
         return SimpleNamespace(takes=takes, report=report, photo=photo)
 
@@ -175,15 +177,21 @@ class TestFailures:
             (["capture"], "required: PHOTO"),
             (["capture", "a.jpg", "--face", "1", "--all-faces"], "not allowed with"),
             (["capture", "a.jpg", "--face", "0"], "not a whole number from 1"),
-            (["capture", "a.jpg", "--face", "x"], "invalid int value"),
+            (["capture", "a.jpg", "--face", "x"], "x is not a whole number from 1"),
             (["capture", "a.jpg", "--device", "abacus"], "Unknown device"),
             (["capture", "a.jpg", "--threads", "0"], "not a whole number from 1"),
+            (["capture", "a.jpg", "--threads", "x"], "x is not a whole number from 1"),
+            (["capture", "a.jpg", "--out", ""], "the path is empty"),
+            (["capture", ""], "the path is empty"),
+            (["capture", "a.jpg", "--blender", "blender"], "no scene was asked for"),
             (["capture", "a.jpg", "--focal", "nan"], "Focal length"),
             (["capture", "a.jpg", "--blend", "head.blender"], "not the name of a Blender file"),
             (["paint"], "invalid choice"),
         ],
     )
-    def test_mistakes_in_the_command(self, chain, arguments, said, capsys):
+    def test_mistakes_in_the_command(self, chain, arguments, said, capsys, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        Path("a.jpg").touch()
         assert main(arguments) == EXIT_CODES[ErrorCode.USAGE]
         (line,) = capsys.readouterr().err.splitlines()
         assert said in line
@@ -244,6 +252,51 @@ class TestBlend:
         assert main(["capture", str(photo), "--blend", str(path)]) == EXIT_CODES[code]
         assert chain.options == []
         assert names(photo.parent) == {"anna.jpg"}
+
+
+def run_command(repository: Path, code: str, **settings: object) -> subprocess.CompletedProcess[str]:
+    """Run the process of the command with other work in place of `main`."""
+    program = f"from backend import cli; cli.main = lambda: {code}; cli.run()"
+    return subprocess.run([sys.executable, "-c", program], text=True, cwd=repository, **settings)
+
+
+class TestOutput:
+    def test_a_name_that_the_terminal_cannot_show_is_escaped(self, repository, mien_home):
+        terminal = os.environ | {"PYTHONIOENCODING": "latin-1"}
+        done = run_command(repository, r"print('\u9854 \udcff.jpg') or 0", capture_output=True, env=terminal)
+        assert (done.returncode, done.stdout) == (0, "\\u9854 \\udcff.jpg\n")
+
+    def test_the_printed_report_is_plain_ascii(self, chain, photo, capsys):
+        named = photo.rename(photo.with_name("\u9854.jpg"))
+        chain.report = {"source": str(named)}
+        assert main(["capture", str(named), "--json"]) == 0
+        printed = capsys.readouterr().out
+        assert printed.isascii()
+        assert json.loads(printed)["source"] == str(named)
+
+    @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere names are always Unicode")
+    def test_a_name_that_is_no_unicode(self, chain, photo):
+        named = photo.rename(photo.with_name("\udcff.jpg"))
+        chain.report = {"source": str(named)}
+        assert main(["capture", str(named)]) == 0
+        report = json.loads(named.with_name("\udcff.report.json").read_text(encoding="utf-8"))
+        assert report["source"] == str(named)
+
+    @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+    @pytest.mark.parametrize("more", [[], ["--json"]])
+    def test_a_full_standard_output(self, chain, photo, capsys, monkeypatch, more):
+        with open("/dev/full", "w") as full:
+            monkeypatch.setattr(sys, "stdout", full)
+            assert main(["capture", str(photo), *more]) == EXIT_CODES[ErrorCode.NO_SPACE]
+            with suppress(OSError):
+                full.close()
+        assert "standard output cannot be written" in capsys.readouterr().err
+
+    @pytest.mark.skipif(os.name == "nt", reason="closes a descriptor before the start")
+    def test_a_closed_standard_output(self, repository, mien_home):
+        code = "cli.sys.stdout.flush() or print('x') or 0"
+        done = run_command(repository, code, stderr=subprocess.PIPE, preexec_fn=lambda: os.close(1))
+        assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_help_lists_every_exit_status(capsys):
