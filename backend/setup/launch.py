@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -45,6 +46,7 @@ def _first_use(root: Path, arguments: Sequence[str]) -> int:
 
     def make() -> None:
         parse(arguments)  # help, and mistakes in the command, need no environment
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # being ended clears up just as Ctrl-C does
         with TerminalProgress() as progress:
             ensure_runtime(root, progress)
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -63,12 +64,34 @@ def test_a_mistake_in_the_command_is_said_before_anything_is_installed(sources):
     assert not (sources / ".venv").exists()
 
 
+def test_a_missing_photo_is_said_before_anything_is_installed(sources):
+    done = mien(sources, "capture", "photo.jpg")
+    assert done.returncode == EXIT_CODES[ErrorCode.MISSING_FILE]
+    assert done.stderr.endswith("photo.jpg cannot be read: No such file or directory. Check the path.\n")
+    assert not (sources / ".venv").exists()
+
+
 def test_first_use_without_a_network(sources, mien_home):
     done = mien(sources, "check", PIP_NO_INDEX="0", PIP_INDEX_URL="http://127.0.0.1:9/simple")
     assert done.returncode == EXIT_CODES[ErrorCode.NO_NETWORK]
     last = done.stderr.splitlines()[-1]
     assert last.startswith("mien: The packages cannot be downloaded")
     assert "Traceback" not in done.stderr
+    assert not (sources / ".venv").exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows ends processes without telling them")
+def test_a_first_use_that_is_ended_clears_up(sources, mien_home):
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections and never answers
+        index = f"http://127.0.0.1:{silent.getsockname()[1]}/simple"
+        command = [sys.executable, "-u", sources / "scripts" / "mien.py", "check"]
+        environment = os.environ | {"PIP_CONFIG_FILE": os.devnull, "PIP_NO_INDEX": "0", "PIP_INDEX_URL": index}
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
+            assert "making a Python" in process.stderr.readline()
+            process.terminate()
+            said = process.stderr.read()
+    assert process.returncode == EXIT_CODES[ErrorCode.CANCELLED]
+    assert said.startswith("mien: Stopped")
     assert not (sources / ".venv").exists()
 
 
