@@ -92,7 +92,7 @@ def _landmark_model() -> tuple[bool, str]:
 
     path = models_dir() / FILE_NAME
     if not path.exists():
-        return False, "not fetched yet"
+        return False, f"{path} is not there yet"
     good = sha256_of(path) == SHA256
     return good, f"{path}" if good else f"{path} is not the right file (its hash differs)"
 

@@ -27,6 +27,7 @@ def test_a_new_machine_lacks_model_and_record(mien_home, monkeypatch, capsys):
     assert found["packages"]
     assert found["device"]
     assert not found["landmark model"]
+    assert str(mien_home / "models" / landmarker.FILE_NAME) in said.out  # where to put it by hand
     assert not found["record"]
     assert "landmark model, record" in said.err
 
