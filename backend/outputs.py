@@ -69,7 +69,10 @@ def write_capture(
             take.save(folder / target.name)
         write_png(folder / paths.overlay.name, overlay)
         write_json(folder / paths.report.name, report)
-        for target in (*targets, paths.overlay, paths.report):
+        published = (*targets, paths.overlay, paths.report)
+        for target in published:
+            _refuse_folder(target)
+        for target in published:
             publish(folder / target.name, target)
     return targets
 
@@ -134,7 +137,11 @@ def check_writable(path: Path) -> None:
     Raises:
         MienError: NOT_PERMITTED, NO_SPACE or MISSING_FILE.
     """
-    if os.path.isdir(path):  # unlike Path.is_dir, it does not fail in a folder that may not be looked into
-        raise file_error(path, IsADirectoryError(21, "it is a folder"))
+    _refuse_folder(path)
     with working_folder(path):
         pass
+
+
+def _refuse_folder(path: Path) -> None:
+    if os.path.isdir(path):  # unlike Path.is_dir, it does not fail in a folder that may not be looked into
+        raise file_error(path, IsADirectoryError(21, "it is a folder"))

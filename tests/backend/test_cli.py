@@ -170,6 +170,12 @@ class TestFailures:
         assert names(photo.parent) == {"anna.jpg", "anna.take.npz"}
         assert photo.with_name("anna.take.npz").read_text() == "yesterday's"
 
+    def test_a_folder_in_the_way_of_one_file_keeps_back_all(self, chain, photo, capsys):
+        photo.with_name("anna.overlay.png").mkdir()
+        assert main(["capture", str(photo)]) == EXIT_CODES[ErrorCode.NOT_PERMITTED]
+        assert "anna.overlay.png cannot be written: it is a folder." in capsys.readouterr().err
+        assert names(photo.parent) == {"anna.jpg", "anna.overlay.png"}
+
     @pytest.mark.parametrize(
         ("arguments", "said"),
         [
