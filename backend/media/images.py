@@ -61,11 +61,13 @@ def read_image(path: str | Path) -> Photo:
 
     Raises:
         MienError: MISSING_FILE; NOT_PERMITTED; TOO_LARGE above `MOST_PIXELS`; BAD_IMAGE with `details["cause"]` one of
-            "folder", "empty", "not_a_picture", "no_heic", "damaged", "too_small".
+            "folder", "no_file", "empty", "not_a_picture", "no_heic", "damaged", "too_small".
     """
     path = Path(path)
     if os.path.isdir(path):  # unlike Path.is_dir, false where the folder above cannot be read; opening tells why
         raise _bad(path, "folder", "is a folder", "Give the path of a picture file.")
+    if os.path.exists(path) and not os.path.isfile(path):  # opening a pipe could wait for ever
+        raise _bad(path, "no_file", "is a pipe or a device, not a file", "Save the picture as a file and use that.")
     try:
         with path.open("rb") as file:
             if not file.read(1):

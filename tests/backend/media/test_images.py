@@ -319,6 +319,14 @@ def test_a_changed_byte_gives_a_picture_or_a_typed_error(
         assert photo.pixels.ndim == 3 and photo.pixels.dtype == np.uint8
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no such pipes")
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.jpg")
+    code = f"from backend.media.images import read_image; read_image({str(tmp_path / 'a.jpg')!r})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert "is a pipe or a device" in done.stderr
+
+
 @pytest.mark.parametrize("size", [(63, 200), (200, 63), (1, 1)])
 def test_too_small(tmp_path: Path, size: tuple[int, int]) -> None:
     refused(save(tmp_path / "a.png", pattern(*size)), "too_small")
