@@ -39,6 +39,7 @@ def set_threads(threads: int | None) -> int:
     """
     if threads is None:
         threads = min(max(available_cores() - 1, 1), 8)
+    threads = min(threads, available_cores())  # more only wait for each other
     torch.set_num_threads(threads)
     return threads
 

@@ -206,7 +206,8 @@ def check_address(address: str) -> str:
     Raises:
         MienError: USAGE.
     """
-    if not re.fullmatch(r"tcp://[^\s/]+:(\d{1,5}|\*)", address):
+    match = re.fullmatch(r"tcp://[^\s/]+:(\d{1,5}|\*)", address)
+    if not match or (match[1] != "*" and int(match[1]) > 65535):
         message = f"The address {address!r} is not of the form tcp://HOST:PORT."
         raise MienError(ErrorCode.USAGE, message, "Give an address such as tcp://0.0.0.0:47650.")
     return address

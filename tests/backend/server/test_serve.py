@@ -83,7 +83,7 @@ def test_a_taken_port_is_told():
             assert child.process.wait(10) == EXIT_CODES[ErrorCode.PORT_TAKEN]
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1:1", "tcp://127.0.0.1", "ipc:///x", "tcp://8.8.8.8:40000"])
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "tcp://127.0.0.1", "ipc:///x", "tcp://8.8.8.8:40000", "tcp://127.0.0.1:99999"])
 def test_an_address_that_is_none_is_told(address):
     with backend("--bind", address) as child:
         assert child.told()["error"]["code"] == ErrorCode.USAGE
