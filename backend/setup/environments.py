@@ -6,6 +6,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -77,10 +78,11 @@ def _make(
         _remove(folder)
         version = f"{interpreter.version[0]}.{interpreter.version[1]}"
         progress(stage, 0.0, f"making a Python {version} environment in {folder}")
-        folder.mkdir()
     unfinished = folder / UNFINISHED
-    unfinished.touch()
     try:
+        if not keep:
+            folder.mkdir()
+        unfinished.touch()
         if not keep:
             _make_bare(folder, interpreter)
         python = environment_python(folder)
@@ -124,21 +126,35 @@ def _make_bare(folder: Path, interpreter: Interpreter) -> None:
     if not interpreter.complete:
         message = f"{name} cannot make environments because its venv part is missing."
         raise MienError(ErrorCode.SETUP_FAILED, message, system_libraries.venv_remedy(interpreter.minor))
-    done = subprocess.run(
-        [interpreter.path, "-m", "venv", str(folder)],
+    status, said = _run_with_children([interpreter.path, "-m", "venv", str(folder)])
+    if status != 0:
+        if "No space left" in said:
+            raise _folder_error(folder, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+        reason = (said.strip().splitlines() or ["no reason given"])[-1].rstrip(".")
+        message = f"{name} cannot make the environment {folder}: {reason}."
+        raise MienError(ErrorCode.SETUP_FAILED, message, "Run the command again with another Python, 3.11 or newer.")
+
+
+def _run_with_children(command: Sequence[str]) -> tuple[int, str]:
+    """Exit status and output of a command. Where the wait is broken off, it ends with all that it has started."""
+    with subprocess.Popen(
+        command,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         stdin=subprocess.DEVNULL,
         text=True,
         errors="replace",
         env=clean_environment(),
-    )
-    if done.returncode != 0:
-        if "No space left" in done.stdout:
-            raise _folder_error(folder, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
-        reason = (done.stdout.strip().splitlines() or ["no reason given"])[-1].rstrip(".")
-        message = f"{name} cannot make the environment {folder}: {reason}."
-        raise MienError(ErrorCode.SETUP_FAILED, message, "Run the command again with another Python, 3.11 or newer.")
+        start_new_session=True,
+    ) as process:
+        try:
+            said, _ = process.communicate()
+        except BaseException:  # also Ctrl-C: its own child would go on filling the folder that is removed next
+            if hasattr(os, "killpg"):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.kill()
+            raise
+    return process.returncode, said
 
 
 def check_imports(python: str, modules: Sequence[str]) -> None:
