@@ -88,8 +88,11 @@ def test_a_first_use_that_is_ended_clears_up(sources, mien_home):
         environment = os.environ | {"PIP_CONFIG_FILE": os.devnull, "PIP_NO_INDEX": "0", "PIP_INDEX_URL": index}
         with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
             assert "making a Python" in process.stderr.readline()
+            silent.settimeout(60)
+            connection, _ = silent.accept()  # the packages are being fetched
             process.terminate()
             said = process.stderr.read()
+            connection.close()
     assert process.returncode == EXIT_CODES[ErrorCode.CANCELLED]
     assert said.startswith("mien: Stopped")
     assert not (sources / ".venv").exists()
