@@ -17,13 +17,13 @@ import numpy as np
 import torch
 from scipy.optimize import least_squares
 
-from backend.engines.fit.cameras import WeakPerspective
 from backend.engines.fit.evidence import observe, score_prior
 from backend.engines.fit.fit import WEAK_STEPS, in_crop
-from backend.engines.fit.levenberg import minimise, total_cost
-from backend.engines.fit.problem import Problem, State
-from backend.engines.fit.start import align
 from backend.faces.crops import crop_transforms
+from backend.reprojection.cameras import WeakPerspective
+from backend.reprojection.levenberg import minimise, total_cost
+from backend.reprojection.problem import Problem, State
+from backend.reprojection.start import align
 from backend.session import Session
 from blender_addon.client.events import CaptureFinished
 from blender_addon.client.jobs import Client

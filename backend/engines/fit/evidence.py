@@ -11,10 +11,9 @@ import torch
 
 from backend.faces import topology
 from backend.faces.crops import BOX_SCALE
+from backend.reprojection.basis import LandmarkBasis
+from backend.reprojection.problem import Observation, Prior
 from blender_addon.contract.head import HeadDescription
-
-from .basis import LandmarkBasis
-from .problem import Observation, Prior
 
 POINT_SIGMA = 0.012
 """Standard deviation of a landmark as a fraction of the face box."""

@@ -12,17 +12,17 @@ from scipy.spatial.transform import Rotation
 from backend.engines.params import FaceParams
 from backend.faces import topology
 from backend.faces.crops import apply_transforms, crop_transforms, ndc_transforms
+from backend.reprojection.basis import landmark_basis
+from backend.reprojection.cameras import Perspective, WeakPerspective
+from backend.reprojection.gaze import eye_rotations
+from backend.reprojection.levenberg import minimise
+from backend.reprojection.problem import Problem, State, posed_eyes, posed_landmarks
+from backend.reprojection.start import align, turned_into_view, view_rays, weak_to_perspective
 from blender_addon.contract.errors import ErrorCode, MienError
 from blender_addon.contract.head import HeadDescription
 from blender_addon.contract.projection import HEAD_TO_CAMERA
 
-from .basis import landmark_basis
-from .cameras import Perspective, WeakPerspective
 from .evidence import known_units, observe, score_prior
-from .gaze import eye_rotations
-from .levenberg import minimise
-from .problem import Problem, State, posed_eyes, posed_landmarks
-from .start import align, turned_into_view, view_rays, weak_to_perspective
 
 EMBEDDING = "mediapipe478"
 IDENTITY_SIZE = 100

@@ -7,9 +7,11 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
-from backend.engines.fit.basis import landmark_basis
-from backend.engines.fit.cameras import Perspective, WeakPerspective
-from backend.engines.fit.problem import (
+from backend.heads.lbs import rodrigues
+from backend.heads.model import HeadModel
+from backend.reprojection.basis import landmark_basis
+from backend.reprojection.cameras import Perspective, WeakPerspective
+from backend.reprojection.problem import (
     Observation,
     Prior,
     Problem,
@@ -17,8 +19,6 @@ from backend.engines.fit.problem import (
     posed_eyes,
     posed_landmarks,
 )
-from backend.heads.lbs import rodrigues
-from backend.heads.model import HeadModel
 from tests.fake_heads import small_head
 
 FACES = 3

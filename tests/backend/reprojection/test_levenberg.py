@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 import torch
 
-from backend.engines.fit.basis import landmark_basis
-from backend.engines.fit.cameras import WeakPerspective
 from backend.engines.fit.evidence import observe, score_prior
 from backend.engines.fit.fit import EMBEDDING, IDENTITY_SIZE, WEAK_STEPS, in_crop
-from backend.engines.fit.levenberg import minimise, total_cost
-from backend.engines.fit.problem import Problem, State
-from backend.engines.fit.start import align
 from backend.faces.crops import crop_transforms
 from backend.heads import load_head
 from backend.heads.model import HeadModel
+from backend.reprojection.basis import landmark_basis
+from backend.reprojection.cameras import WeakPerspective
+from backend.reprojection.levenberg import minimise, total_cost
+from backend.reprojection.problem import Problem, State
+from backend.reprojection.start import align
 from tests.synthetic import Truth, make_truth
 
 OUTLIERS = slice(200, 230)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from backend.engines.fit.gaze import CONVERGENCE, LIMIT, eye_rotations
+from backend.reprojection.gaze import CONVERGENCE, LIMIT, eye_rotations
 from blender_addon.contract.projection import HEAD_TO_CAMERA
 
 RADIUS = 0.012
