@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from blender_addon.contract.errors import ErrorCode, MienError
+from blender_addon.contract.status import FrameCount
+from blender_addon.contract.take import Take
 
 
 class Progress(Protocol):
@@ -27,6 +30,15 @@ class Progress(Protocol):
             MienError: CANCELLED when the user wants to stop.
         """
 
+    def frames(self, count: FrameCount) -> None:
+        """Note how far a clip is."""
+
+    def preview(self, takes: Sequence[Take]) -> None:
+        """Show what the newest frame looks like: takes of one frame, one for each person."""
+
+    def keep(self, take: Take) -> None:
+        """Save a take before the capture ends, so that it survives whatever happens to the rest."""
+
 
 class NoProgress:
     """Tells nobody and is never cancelled."""
@@ -36,6 +48,15 @@ class NoProgress:
 
     def check_cancelled(self) -> None:
         """Go on."""
+
+    def frames(self, count: FrameCount) -> None:
+        """Ignore it."""
+
+    def preview(self, takes: Sequence[Take]) -> None:
+        """Ignore them."""
+
+    def keep(self, take: Take) -> None:
+        """Ignore it: the caller gets it at the end."""
 
 
 no_progress = NoProgress()
@@ -57,6 +78,18 @@ class Part:
     def check_cancelled(self) -> None:
         """Go on, or stop."""
         self._whole.check_cancelled()
+
+    def frames(self, count: FrameCount) -> None:
+        """Pass it on."""
+        self._whole.frames(count)
+
+    def preview(self, takes: Sequence[Take]) -> None:
+        """Pass them on."""
+        self._whole.preview(takes)
+
+    def keep(self, take: Take) -> None:
+        """Pass it on."""
+        self._whole.keep(take)
 
 
 def cancelled() -> MienError:

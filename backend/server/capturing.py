@@ -14,7 +14,7 @@ from typing import Protocol
 import numpy as np
 
 from blender_addon.contract.head import HeadDescription
-from blender_addon.contract.messages import HeadStatus
+from blender_addon.contract.messages import FrameCount, HeadStatus, LiveAction
 from blender_addon.contract.options import CaptureOptions
 from blender_addon.contract.take import Take
 
@@ -27,6 +27,15 @@ class JobProgress(Protocol):
 
     def check_cancelled(self) -> None:
         """Raise MienError CANCELLED when the user wants to stop."""
+
+    def frames(self, count: FrameCount) -> None:
+        """Note how far a clip is."""
+
+    def preview(self, takes: Sequence[Take]) -> None:
+        """Show what the newest frame looks like: takes of one frame, one for each person."""
+
+    def actions(self) -> Sequence[LiveAction]:
+        """What was asked of a live capture since the last call."""
 
     def keep(self, take: Take) -> None:
         """Save a take before the capture ends, so that it survives whatever happens to the rest."""

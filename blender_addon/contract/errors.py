@@ -34,6 +34,8 @@ class ErrorCode(StrEnum):
     BAD_HEAD = "bad_head"
     SETUP_FAILED = "setup_failed"
     INTERNAL = "internal"
+    BAD_CLIP = "bad_clip"
+    NO_CAMERA = "no_camera"
 
 
 def _exit_codes() -> dict[ErrorCode, int]:

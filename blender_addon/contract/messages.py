@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from types import MappingProxyType
 
 import numpy as np
@@ -18,6 +19,7 @@ from .head import HeadDescription
 from .options import CaptureOptions
 from .schema import Json, bad_message
 from .status import ErrorInfo, HeadStatus, JobStatus, JobSummary
+from .status import FrameCount as FrameCount
 from .status import JobState as JobState  # part of the same vocabulary for those who import this module
 from .take import Take
 
@@ -108,12 +110,14 @@ class Submit(_JobMessage):
         options: What to do.
         upload: Hash of an uploaded file that is the source; empty where `options.source` is a path on the backend's
             machine.
+        reference_uploads: The same for each of `options.references`; empty where they are paths on its machine.
     """
 
     job: str
     options: CaptureOptions
     attempt: int = 1
     upload: str = ""
+    reference_uploads: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -121,6 +125,10 @@ class Submit(_JobMessage):
             raise bad_message("an attempt out of bounds")
         if self.upload:
             check_sha256(self.upload)
+        for sha256 in self.reference_uploads:
+            check_sha256(sha256)
+        if self.reference_uploads and len(self.reference_uploads) != len(self.options.references):
+            raise bad_message("uploads for some references only")
 
 
 @dataclass(frozen=True)
@@ -154,6 +162,57 @@ class GetOverlay(_JobMessage):
     """Send the picture that shows the result over the source. Answered by `Overlay`."""
 
     job: str
+
+
+@dataclass(frozen=True)
+class GetPreview(_JobMessage):
+    """Send the newest preview if it is newer than number `after`. Answered by `Preview`.
+
+    With `wait_ms` the answer is held back until there is one or the job is over, at most that long.
+    """
+
+    job: str
+    after: int = 0
+    wait_ms: int = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.after < 0 or not 0 <= self.wait_ms <= MAX_WAIT_MS:
+            raise bad_message("a number of a preview or a waiting time out of bounds")
+
+
+class LiveAction(StrEnum):
+    """What can be asked of a live capture."""
+
+    NEUTRAL = "neutral"
+    """Take the face of the next second as the neutral one."""
+    FORGET_NEUTRAL = "forget_neutral"
+    RECORD = "record"
+    """Begin a recording."""
+    STOP_RECORDING = "stop_recording"
+    """End the recording, which becomes a take of the job."""
+    END = "end"
+    """End the recording, if there is one, and the job, which is finished then."""
+
+
+@dataclass(frozen=True)
+class ControlLive(_JobMessage):
+    """Do this with the live capture. Answered by `Status`.
+
+    Attributes:
+        job: The live capture.
+        action: What to do.
+        number: Chosen by the client, rising; an action with a number that was seen before changes nothing.
+    """
+
+    job: str
+    action: LiveAction
+    number: int
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 1 <= self.number < 1 << 53:
+            raise bad_message("a number of an action out of bounds")
 
 
 @dataclass(frozen=True)
@@ -267,6 +326,19 @@ class Overlay:
     pixels: np.ndarray | None
 
 
+@dataclass(frozen=True, eq=False)
+class Preview:
+    """The newest frame of a running job, solved as well as can be told by now.
+
+    Attributes:
+        status: Where the job stands; `status.preview` is the number of this preview.
+        takes: One of one frame for each person in that frame; empty where there is nothing newer.
+    """
+
+    status: JobStatus
+    takes: tuple[Take, ...]
+
+
 @dataclass(frozen=True)
 class Jobs:
     """All jobs on disk, the newest first."""
@@ -296,10 +368,10 @@ class ErrorReply:
 
 
 _REQUESTS = (
-    Hello, ListHeads, GetHead, Submit, GetStatus, GetResults, GetOverlay, ListJobs, Cancel, BeginUpload, UploadChunk,
-    Shutdown,
+    Hello, ListHeads, GetHead, Submit, GetStatus, GetResults, GetPreview, GetOverlay, ControlLive, ListJobs, Cancel,
+    BeginUpload, UploadChunk, Shutdown,
 )  # fmt: skip
-_REPLIES = (Welcome, Heads, Head, Status, Results, Overlay, Jobs, Uploaded, Done, ErrorReply)
+_REPLIES = (Welcome, Heads, Head, Status, Results, Preview, Overlay, Jobs, Uploaded, Done, ErrorReply)
 
 Request = (
     Hello
@@ -308,6 +380,8 @@ Request = (
     | Submit
     | GetStatus
     | GetResults
+    | GetPreview
+    | ControlLive
     | GetOverlay
     | ListJobs
     | Cancel
@@ -315,7 +389,7 @@ Request = (
     | UploadChunk
     | Shutdown
 )
-Reply = Welcome | Heads | Head | Status | Results | Overlay | Jobs | Uploaded | Done | ErrorReply
+Reply = Welcome | Heads | Head | Status | Results | Preview | Overlay | Jobs | Uploaded | Done | ErrorReply
 Message = Request | Reply
 
 

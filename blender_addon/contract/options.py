@@ -15,10 +15,22 @@ EngineName = Literal["fit"]
 
 _DEVICE = re.compile(r"auto|cpu|cuda(:\d{1,2})?|mps")
 FOCAL_RANGE_MM = (5.0, 2000.0)
+FPS_RANGE = (0.1, 1000.0)
+DEFAULT_SMOOTHING = 0.5
+CAMERA_PREFIX = "camera:"
+"""A live source that is a camera of the backend's machine: `camera:0` is its first."""
+MOST_REFERENCES = 64
+_CAMERA = re.compile(r"camera:\d{1,2}")
 
 
 def _usage(message: str, remedy: str) -> MienError:
     return MienError(ErrorCode.USAGE, message, remedy)
+
+
+def _number(value: object) -> float | None:
+    """The value as a finite float; None where it is no number."""
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return float(value) if number and math.isfinite(value) else None  # type: ignore[arg-type]
 
 
 def check_device(device: str) -> str:
@@ -37,13 +49,22 @@ class CaptureOptions:
     """Options of one capture.
 
     Attributes:
-        source: Path of the photo.
-        face: Which face, from 1, the largest first; None for the largest.
-        all_faces: Capture every face; excludes `face`.
+        source: Path of a photo, a clip, a folder or a pattern (`shot.####.png`) of numbered images; in a live capture
+            also `camera:N`.
+        face: Which face of a photo, from 1, the largest first, or which person of a clip, the most prominent first;
+            None for the first.
+        all_faces: Capture every face or person; excludes `face`.
         engine: Which engine estimates the parameters.
         head: Id of a head or path of a head file.
         focal_mm: 35 mm equivalent focal length in millimetres; None to take it from the file or assume one.
         device: Where to compute: auto, cpu, cuda, cuda:N or mps.
+        first_frame: First frame of a clip, in the clip's own numbers: from 1 in a video, as in the names of numbered
+            images; None for all from the beginning.
+        last_frame: Last frame, which is captured too; None for all to the end.
+        fps: Frames per second of numbered images (24 by default), or of a video whose own times are wrong.
+        smoothing: How much a clip's curves are smoothed, 0 (not at all) to 1; see `smoothing`.
+        references: Paths of more photos or clips of the same person, from which the shape of the head is learnt too.
+        live: Follow the source as it plays until stopped; see docs/protocol.md.
     """
 
     source: str
@@ -53,6 +74,12 @@ class CaptureOptions:
     head: str = "open"
     focal_mm: float | None = None
     device: str = "auto"
+    first_frame: int | None = None
+    last_frame: int | None = None
+    fps: float | None = None
+    smoothing: float = DEFAULT_SMOOTHING
+    references: tuple[str, ...] = ()
+    live: bool = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.source, str) or not self.source or "\0" in self.source:
@@ -68,22 +95,56 @@ class CaptureOptions:
             raise _usage(f"Unknown engine {self.engine!r}.", f"Use one of: {', '.join(get_args(EngineName))}.")
         if not isinstance(self.head, str) or not self.head or "\0" in self.head:
             raise _usage("No head was given.", "Use 'open' or the path of a head file.")
-        self._check_focal()
+        self._check_number("focal_mm", "Focal length", FOCAL_RANGE_MM, "mm", "Give the 35 mm equivalent focal length")
+        self._check_number("fps", "Frame rate", FPS_RANGE, "frames per second", "Give frames per second")
         check_device(self.device)
+        self._check_range()
+        self._check_references()
+        smoothing = _number(self.smoothing)
+        if smoothing is None or not 0 <= smoothing <= 1:
+            raise _usage(f"Smoothing {self.smoothing!r} is not within 0 to 1.", "Give a number from 0 to 1.")
+        object.__setattr__(self, "smoothing", smoothing)
+        if not isinstance(self.live, bool):
+            raise _usage(f"'live' is {self.live!r}, not true or false.", "Give true or false.")
+        if self.camera is not None and not self.live:
+            raise _usage("A camera can only be captured live.", "Start a live capture, or choose a file.")
 
-    def _check_focal(self) -> None:
-        if self.focal_mm is None:
+    @property
+    def camera(self) -> int | None:
+        """Number of the camera that is the source; None for files."""
+        return int(self.source.removeprefix(CAMERA_PREFIX)) if _CAMERA.fullmatch(self.source) else None
+
+    def _check_number(self, name: str, what: str, bounds: tuple[float, float], unit: str, remedy: str) -> None:
+        value = getattr(self, name)
+        if value is None:
             return
-        low, high = FOCAL_RANGE_MM
-        number = isinstance(self.focal_mm, (int, float)) and not isinstance(self.focal_mm, bool)
-        if not number or not math.isfinite(self.focal_mm) or not low <= self.focal_mm <= high:
-            message = f"Focal length {self.focal_mm!r} is not within {low:g} to {high:g} mm."
-            raise _usage(message, "Give the 35 mm equivalent focal length in millimetres, or leave it to be found.")
-        object.__setattr__(self, "focal_mm", float(self.focal_mm))
+        low, high = bounds
+        number = _number(value)
+        if number is None or not low <= number <= high:
+            message = f"{what} {value!r} is not within {low:g} to {high:g} {unit}."
+            raise _usage(message, f"{remedy}, or leave it to be found.")
+        object.__setattr__(self, name, number)
+
+    def _check_range(self) -> None:
+        for name in ("first_frame", "last_frame"):
+            value = getattr(self, name)
+            if value is not None and (type(value) is not int or not 0 <= value < 1 << 31):
+                raise _usage(f"Frame {value!r} is not a whole number from 0.", "Give the numbers of frames.")
+        if self.first_frame is not None and self.last_frame is not None and self.first_frame > self.last_frame:
+            message = f"The range {self.first_frame} to {self.last_frame} runs backwards."
+            raise _usage(message, "Give the first frame before the last one.")
+
+    def _check_references(self) -> None:
+        value = self.references
+        if not isinstance(value, (list, tuple)) or not all(isinstance(i, str) and i and "\0" not in i for i in value):
+            raise _usage("The references are not a list of paths.", "Choose photos or clips of the same person.")
+        if len(value) > MOST_REFERENCES:
+            raise _usage(f"{len(value)} references were given.", f"Give at most {MOST_REFERENCES}.")
+        object.__setattr__(self, "references", tuple(value))
 
     def to_json(self) -> dict[str, object]:
         """JSON-able values by name."""
-        return asdict(self)
+        return asdict(self) | {"references": list(self.references)}
 
     @classmethod
     def from_json(cls, values: Mapping[str, object]) -> CaptureOptions:

@@ -70,6 +70,23 @@ class HeadStatus:
 
 
 @dataclass(frozen=True)
+class FrameCount:
+    """How far a clip is.
+
+    Attributes:
+        done: Frames that are solved; while faces are followed, frames that were looked at.
+        total: All frames that were asked for; 0 in a live capture, which has no end.
+        seconds_left: Until the capture is done, estimated; None while that is not known.
+        per_second: Frames done a second; 0 while that is not known.
+    """
+
+    done: int
+    total: int
+    seconds_left: float | None = None
+    per_second: float = 0.0
+
+
+@dataclass(frozen=True)
 class JobStatus:
     """Where a job stands.
 
@@ -82,6 +99,8 @@ class JobStatus:
         takes: How many takes are saved and can be asked for.
         attempt: Number of the submission that this is the state of.
         error: Why it failed.
+        frames: How far a clip is; None for a photo.
+        preview: Number of the newest preview, from 1; 0 where there is none.
     """
 
     job: str
@@ -92,6 +111,8 @@ class JobStatus:
     takes: int
     attempt: int
     error: ErrorInfo | None
+    frames: FrameCount | None = None
+    preview: int = 0
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -37,6 +38,9 @@ _ARRAYS: Mapping[str, tuple[str, Shape]] = MappingProxyType(
         "crop_transform": ("float64", ("T", 3, 3)),
     }
 )
+_OPTIONAL: Mapping[str, tuple[str, Shape]] = MappingProxyType(
+    {"segment": ("int32", ("T",)), "frame": ("int32", ("T",))}
+)
 _RAW = "raw_"
 _EMOTION = "emotion_"
 _DETAIL = "detail_code"
@@ -68,6 +72,8 @@ class TakeMeta:
         commercial_use: What these licences together say.
         channels: One name for each expression channel.
         displacement: Paths of displacement maps, one for each frame; empty where there are none.
+        rate: Nominal frames per second of the source; 0 for a still.
+        smoothing: Strength with which the arrays were smoothed from their raw twins, 0 to 1; see `smoothing`.
         schema: Version of the take's layout.
     """
 
@@ -81,6 +87,8 @@ class TakeMeta:
     commercial_use: CommercialUse
     channels: tuple[str, ...]
     displacement: tuple[str, ...] = ()
+    rate: float = 0.0
+    smoothing: float = 0.0
     schema: int = TAKE_SCHEMA
 
     def __post_init__(self) -> None:
@@ -90,6 +98,12 @@ class TakeMeta:
                 raise _bad(f"The take's '{name}' is not a text.", "meta")
         if type(self.person) is not int or self.person < 1:
             raise _bad("The take's person number is not a whole number from 1.", "meta")
+        for name in ("rate", "smoothing"):
+            value = getattr(self, name)
+            number = isinstance(value, (int, float)) and not isinstance(value, bool)
+            if not number or not math.isfinite(value) or value < 0:
+                raise _bad(f"The take's '{name}' is not a number from 0.", "meta")
+            object.__setattr__(self, name, float(value))
         if self.commercial_use not in get_args(CommercialUse):
             raise _bad("The take's 'commercial_use' is none of yes, no, unclear.", "meta")
         for name in ("licences", "channels", "displacement"):
@@ -118,6 +132,8 @@ class TakeMeta:
         Raises:
             MienError: UNKNOWN_SCHEMA (checked first) or BAD_TAKE.
         """
+        if values.get("schema") == 1 and type(values["schema"]) is int:  # of stills only, which have neither
+            values = {"rate": 0.0, "smoothing": 0.0, **values, "schema": TAKE_SCHEMA}
         _check_schema(values.get("schema"))
         if wrong := set(values) ^ {item.name for item in fields(cls)}:
             raise _bad(f"The take's description has a missing or unknown entry '{min(wrong)}'.", "meta")
@@ -143,8 +159,9 @@ class Take:
         image_size: (2,) int32 width, height in pixels.
         crop_camera: (T, 3) float32 s, tx, ty.
         crop_transform: (T, 3, 3) float64 full-frame pixels to crop pixels.
-        extra: Optional arrays: `raw_<name>` the unsmoothed twin of an array (same shape), `emotion_<name>` (T, ...),
-            `detail_code` (T, D).
+        extra: Optional arrays: `segment` (T,) int32 the shot of each frame, counted from 0 through the cuts; `frame`
+            (T,) int32 the source's own number of each frame; `raw_<name>` the unsmoothed twin of an array (same
+            shape); `emotion_<name>` (T, ...); `detail_code` (T, D).
     """
 
     meta: TakeMeta
@@ -192,6 +209,8 @@ class Take:
             dtype, shape = "float32", ("T", *(f"{name}{axis}" for axis in range(1, np.ndim(value))))
         elif name == _DETAIL:
             dtype, shape = "float32", ("T", "D")
+        elif name in _OPTIONAL:
+            dtype, shape = _OPTIONAL[name]
         else:
             raise _bad(f"The take has an unknown array '{name}'.", "unknown")
         return checked_array(name, value, dtype, shape, dims, ErrorCode.BAD_TAKE, _REMEDY)

@@ -4,8 +4,8 @@
 VERSION = "0.1.0"
 """Version of Mien: the package, the add-on and the backend carry the same one."""
 
-PROTOCOL = 1
+PROTOCOL = 2
 """Version of the messages. Both ends must have the same; any change of a message raises it."""
 
-TAKE_SCHEMA = 1
+TAKE_SCHEMA = 2
 """Version of the take file. A reader refuses takes with a schema it does not know."""

@@ -122,7 +122,7 @@ BROKEN = {
     "pickle": (_with_pickle, ErrorCode.BAD_TAKE, "pickle"),
     "truncated": (_cut, ErrorCode.BAD_TAKE, "truncated"),
     "not a zip": (lambda path, meta, arrays: path.write_bytes(b"hello"), ErrorCode.BAD_TAKE, "not_npz"),
-    "newer schema": (_edit_meta(schema=2, novelty=1), ErrorCode.UNKNOWN_SCHEMA, None),
+    "newer schema": (_edit_meta(schema=3, novelty=1), ErrorCode.UNKNOWN_SCHEMA, None),
     "schema no number": (_edit_meta(schema=True), ErrorCode.UNKNOWN_SCHEMA, None),
     "unknown entry": (_edit_meta(novelty=1), ErrorCode.BAD_TAKE, "meta"),
     "missing array": (_without("jaw"), ErrorCode.BAD_TAKE, "missing"),
