@@ -1,0 +1,229 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Zero-phase smoothing of a take, computed from its unsmoothed twins: the same for the backend and Blender's slider."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Literal, get_args
+
+import numpy as np
+
+from . import rotations
+from .errors import ErrorCode, MienError
+from .projection import HEAD_TO_CAMERA
+from .shrinkage import TimeBase, noise_level, shrink
+from .take import Take
+
+Group = Literal["pose", "brows", "lids", "mouth", "jaw", "gaze"]
+"""Channels that are smoothed alike: head and neck, brows and nose bridge, eyelids, mouth and cheeks, jaw, eyes."""
+GROUPS: tuple[Group, ...] = get_args(Group)
+DEFAULT_STRENGTH = 0.5
+
+SMOOTHED = ("expression", "eyelids", "head_rotation", "neck", "jaw", "eyes", "translation")
+"""Arrays that are smoothed; the crop's camera stays as it is, as it belongs to the crop."""
+
+_RAW = "raw_"
+_PREFIXES: tuple[tuple[str, Group], ...] = (
+    ("brow", "brows"),
+    ("eyeLook", "gaze"),
+    ("eye", "lids"),
+    ("cheekSquint", "lids"),
+    ("jaw", "jaw"),
+)
+_FACE = np.array([0.0, 0.14, 0.10])
+"""Middle of the face from the root joint, metres, head space. The pose is smoothed as the turn about this point, where
+it is in the picture, and how far: noise of the turn then does not pass into the place, nor that of the depth into the
+picture."""
+_NEAREST = 0.01
+"""Depth in metres under which a face cannot be; such takes have no perspective to speak of."""
+
+
+@dataclass(frozen=True)
+class _Tuning:
+    """How a kind of channel is smoothed at the default strength.
+
+    Attributes:
+        width: Seconds, see `shrinkage.shrink`.
+        threshold: Standard deviations of noise under which details go.
+        least, most: Limits of the noise that is believed, in the channel's unit.
+    """
+
+    width: float
+    threshold: float
+    least: float
+    most: float
+
+
+_COEFFICIENT = {
+    "brows": _Tuning(0.1, 3.0, 0.003, 0.03),
+    "lids": _Tuning(0.08, 3.0, 0.003, 0.03),
+    "mouth": _Tuning(0.1, 3.0, 0.003, 0.03),
+    "jaw": _Tuning(0.1, 3.0, 0.003, 0.03),
+    "gaze": _Tuning(0.1, 3.0, 0.003, 0.03),
+}
+_ROTATION = {
+    "pose": _Tuning(0.1, 3.0, 0.0002, 0.01),
+    "jaw": _Tuning(0.1, 3.0, 0.0005, 0.01),
+    "gaze": _Tuning(0.1, 3.0, 0.001, 0.03),
+}
+_PLACE = _Tuning(0.1, 3.0, 0.00002, 0.0005)
+_DEPTH = _Tuning(0.15, 3.0, 0.0002, 0.01)
+
+_FILLED_TRUST = 0.05
+"""Weight of a frame that was filled in, over that of a sure one."""
+_LEAST_TRUST = 0.1
+"""Confidence below which frames count alike."""
+
+
+def channel_group(name: str) -> Group:
+    """The group of an expression channel by its ARKit name; cheeks, nose and all unknown names belong to the mouth."""
+    return next((group for prefix, group in _PREFIXES if name.startswith(prefix)), "mouth")
+
+
+def with_raw(take: Take) -> Take:
+    """The take with its present values as the unsmoothed ones."""
+    twins = {_RAW + name: getattr(take, name) for name in SMOOTHED}
+    return replace(take, extra={**take.extra, **twins}, meta=replace(take.meta, smoothing=0.0))
+
+
+def smooth(take: Take, strength: float, groups: Mapping[Group, float] | None = None) -> Take:
+    """Smooth a take anew from its unsmoothed twins (`raw_*`), whatever smoothing it has now.
+
+    Time is taken from the timestamps; shots (`segment`) do not see each other; frames of low confidence and filled ones
+    count less. What stands out of a channel's noise keeps its depth: blinks, lip closures, jumps of the eyes.
+
+    Args:
+        take: A take with `raw_*` twins. A still is returned as it is.
+        strength: 0 gives exactly the unsmoothed values, 0.5 is the default, 1 is strong; steady in between.
+        groups: Factors on the strength by group, 1 where not named.
+
+    Raises:
+        MienError: USAGE for a strength out of range or an unknown group; BAD_TAKE for a take of several frames without
+            the twins.
+    """
+    factors = _factors(strength, groups or {})
+    if len(take) == 1:
+        return take
+    raw = {name: _raw(take, name) for name in SMOOTHED}
+    base = _time_base(take)
+    values = raw | {
+        "expression": _expression(raw["expression"], take.meta.channels, base, factors),
+        "eyelids": _coefficients(raw["eyelids"], "lids", base, factors, bounded=True),
+        "neck": _rotation(raw["neck"], "pose", base, factors),
+        "jaw": _rotation(raw["jaw"], "jaw", base, factors),
+        "eyes": np.concatenate([_rotation(eye, "gaze", base, factors) for eye in np.split(raw["eyes"], 2, 1)], axis=1),
+    }
+    values["head_rotation"], values["translation"] = _pose(raw["head_rotation"], raw["translation"], base, factors)
+    return replace(
+        take,
+        meta=replace(take.meta, smoothing=float(strength)),
+        **{name: value.astype(np.float32) for name, value in values.items()},
+    )
+
+
+def _factors(strength: float, groups: Mapping[Group, float]) -> dict[Group, float]:
+    """Widths over those of the default strength, by group."""
+    if unknown := set(groups) - set(GROUPS):
+        message = f"There is no smoothing group '{min(unknown)}'."
+        raise MienError(ErrorCode.USAGE, message, f"Use {', '.join(GROUPS)}.")
+    if not 0 <= strength <= 1:
+        raise MienError(ErrorCode.USAGE, f"Smoothing {strength} is out of range.", "Use a number from 0 to 1.")
+    for name, value in groups.items():
+        if not (math.isfinite(value) and value >= 0):
+            message = f"The smoothing factor {value} of '{name}' is out of range."
+            raise MienError(ErrorCode.USAGE, message, "Use a number from 0.")
+    return {group: strength / DEFAULT_STRENGTH * groups.get(group, 1.0) for group in GROUPS}
+
+
+def _raw(take: Take, name: str) -> np.ndarray:
+    if _RAW + name not in take.extra:
+        raise MienError(
+            ErrorCode.BAD_TAKE,
+            f"The take of {take.meta.source} has no unsmoothed '{name}', so its smoothing cannot be changed.",
+            "Use a take that Mien captured, or leave the smoothing of this one as it is.",
+            {"cause": "missing"},
+        )
+    return take.extra[_RAW + name]
+
+
+def _time_base(take: Take) -> TimeBase:
+    segment = take.extra.get("segment", np.zeros(len(take), np.int32))
+    runs = np.concatenate(([0], np.cumsum(np.diff(segment) != 0)))
+    trust = np.maximum(take.confidence.astype(np.float64), _LEAST_TRUST) ** 2
+    return TimeBase(take.time, runs, trust * np.where(take.valid, 1.0, _FILLED_TRUST))
+
+
+def _denoise(values: np.ndarray, tuning: _Tuning, factor: float, base: TimeBase, together: bool = False) -> np.ndarray:
+    """(T, C) float64; constant channels stay exactly as they are."""
+    result = values.astype(np.float64)
+    moving = np.flatnonzero(np.ptp(values, axis=0) > 0)
+    if factor == 0 or not len(moving):
+        return result
+    series = result[:, moving]
+    noise = np.clip(noise_level(series, base), tuning.least, tuning.most)
+    if together:
+        noise = np.full_like(noise, np.sqrt((noise**2).mean()))
+    threshold = tuning.threshold * math.sqrt(factor)
+    result[:, moving] = shrink(series, base, tuning.width * factor, noise, threshold, together)
+    return result
+
+
+def _coefficients(
+    raw: np.ndarray, group: Group, base: TimeBase, factors: Mapping[Group, float], bounded: bool = False
+) -> np.ndarray:
+    """(T, C) coefficients; those that were within 0 and 1 stay there."""
+    if factors[group] == 0:
+        return raw
+    smoothed = _denoise(raw, _COEFFICIENT[group], factors[group], base)
+    unit = bounded | ((raw >= 0) & (raw <= 1)).all(axis=0)
+    return np.where(unit, np.clip(smoothed, 0.0, 1.0), smoothed)
+
+
+def _expression(
+    raw: np.ndarray, channels: tuple[str, ...], base: TimeBase, factors: Mapping[Group, float]
+) -> np.ndarray:
+    owners = np.array([GROUPS.index(channel_group(name)) for name in channels], dtype=int)
+    result = raw.astype(np.float64)
+    for index, group in enumerate(GROUPS):
+        own = np.flatnonzero(owners == index)
+        if len(own):
+            result[:, own] = _coefficients(raw[:, own], group, base, factors)
+    return result
+
+
+def _rotation(raw: np.ndarray, group: Group, base: TimeBase, factors: Mapping[Group, float]) -> np.ndarray:
+    """(T, 3) axis-angle without jumps of a turn within a shot."""
+    if factors[group] == 0 or not np.ptp(raw, axis=0).any():
+        return raw
+    return rotations.to_axis_angles(_quaternions(raw, group, base, factors))
+
+
+def _quaternions(raw: np.ndarray, group: Group, base: TimeBase, factors: Mapping[Group, float]) -> np.ndarray:
+    starts = np.diff(base.segment, prepend=base.segment[0] - 1) != 0
+    quaternions = rotations.same_side(rotations.to_quaternions(raw), starts)
+    smoothed = 0.5 * _denoise(2 * quaternions, _ROTATION[group], factors[group], base, together=True)
+    return smoothed / np.linalg.norm(smoothed, axis=-1, keepdims=True)
+
+
+def _pose(
+    rotation: np.ndarray, translation: np.ndarray, base: TimeBase, factors: Mapping[Group, float]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Smoothed head rotation and translation (T, 3)."""
+    factor = factors["pose"]
+    if factor == 0:
+        return rotation, translation
+    turned = _rotation(rotation, "pose", base, factors)
+    face = translation + _face(rotation)
+    if (face[:, 2] < _NEAREST).any():
+        return turned, _denoise(translation.astype(np.float64), _PLACE, factor, base)
+    place = _denoise(face[:, :2] / face[:, 2:], _PLACE, factor, base)
+    depth = np.exp(_denoise(np.log(face[:, 2:]), _DEPTH, factor, base))
+    return turned, np.concatenate((place * depth, depth), axis=1) - _face(turned)
+
+
+def _face(axis_angle: np.ndarray) -> np.ndarray:
+    """(T, 3) the middle of the face from the root joint, metres, camera space."""
+    return rotations.rotate(rotations.to_quaternions(axis_angle), _FACE) @ HEAD_TO_CAMERA
