@@ -89,7 +89,7 @@ def _capture_to_files(
         files = [*takes, paths.overlay, paths.report]
         if blend is not None and program is not None:
             begun = time.perf_counter()
-            scene = save_blend(program, session.head(options.head), takes, result.photo, blend, progress)
+            scene = save_blend(program, session.head(options.head), takes, result.picture, blend, progress)
             seconds["blender"] = round(time.perf_counter() - begun, 4)
             report["blend"] = {name: scene[name] for name in ("blend", "blender", "warnings") if name in scene}
             files.append(blend)

@@ -105,7 +105,7 @@ def _request(session: Session, photo: Path, folder: Path) -> None:
     finally:
         driver.client.close()
     finder = session.finder()
-    pixels = capture(session, photo).photo.pixels
+    pixels = capture(session, photo).picture.pixels
     alone = seconds(lambda: finder.find(pixels))
     row("  ratio to finding the face alone, in this process", f"{warm / alone:.1f} x")
 
@@ -123,7 +123,7 @@ def _fit_against_scipy(session: Session, photo: Path) -> None:
     """The batched solver against scipy's on the same residuals and bounds, derivatives by the same code."""
     engine = session.landmark_fit(session.head("open"))
     finder = session.finder()
-    pixels = capture(session, photo).photo.pixels
+    pixels = capture(session, photo).picture.pixels
     face = finder.refine(pixels, finder.find(pixels)[0])
     seen = in_crop(face.landmarks[None], crop_transforms(face.landmarks[None]))
     mean = engine.basis.mean.double().numpy()

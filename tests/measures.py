@@ -38,7 +38,7 @@ def round_trip(session: Session, result: CaptureResult) -> tuple[float, float]:
     take = result.takes[0]
     head = session.head(take.meta.head_sha256)
     finder = session.finder()
-    seen = finder.refine(result.photo.pixels, finder.find(result.photo.pixels)[take.meta.person - 1])
+    seen = finder.refine(result.picture.pixels, finder.find(result.picture.pixels)[take.meta.person - 1])
     window = _window(seen)
     picture = plain_view(
         posed_vertices(session, head, take)[0],

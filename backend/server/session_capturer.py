@@ -66,6 +66,6 @@ class SessionCapturer:
         result = capture_photo(session, options, progress)
         head = session.head(options.head)
         self._used_heads[head.sha256] = head
-        backdrop = None if shown_by_blender(Path(options.source)) else partial(write_backdrop, result.photo)
+        backdrop = None if shown_by_blender(Path(options.source)) else partial(write_backdrop, result.picture)
         overlay = partial(draw_overlay, session, result)
-        return Captured(result.takes, result.report, overlay, backdrop, result.photo.pixels.nbytes)
+        return Captured(result.takes, result.report, overlay, backdrop, result.picture.pixels.nbytes)
