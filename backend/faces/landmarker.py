@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from backend.faces import search, topology
-from backend.faces.face import Face, bounds, frontalness, presence, roll, upright_axes
-from backend.faces.windows import Window, landmarks_to_frame, sample
+from backend.faces import following, search, topology
+from backend.faces.face import Face, bounds, frontalness, presence, upright_axes
+from backend.faces.following import Followed
+from backend.faces.windows import Window, landmarks_to_frame, pair, sample, upright
 
 if TYPE_CHECKING:
     from backend.faces.runtime import FaceModels, Mesh
@@ -113,7 +114,7 @@ class FaceFinder:
             The averaged face; mirroring the picture mirrors it. When too few crops show the face the given one is
             returned with half its presence.
         """
-        base = _window(face.landmarks)
+        base = upright(face.landmarks, WINDOW_OVER_FACE)
         plain = [base.moved(*jitter) for jitter in JITTER]
         mirrored = [
             replace(base.moved(-right, down, grown, -turned), mirrored=True) for right, down, grown, turned in JITTER
@@ -121,19 +122,23 @@ class FaceFinder:
         refined = self._average(pixels, plain + mirrored, len(JITTER), self._score(pixels, base))
         return refined if refined is not None else replace(face, presence=face.presence / 2)
 
-    def follow(self, pixels: np.ndarray, face: Face) -> Face | None:
-        """The same face in the next frame of a video, without a search.
+    def follow(self, pixels: np.ndarray, faces: Sequence[Face]) -> list[Followed | None]:
+        """The same faces in the next frame of a video, without a search.
 
         Args:
             pixels: (H,W,3) uint8 RGB.
-            face: The face in the frame before.
+            faces: The faces in the frame before.
 
         Returns:
-            The face from one plain and one mirrored crop, as from `find`; None when it has left its place.
+            For each face what it is now, from one plain and one mirrored crop; None when it has left its place. Two
+            faces of which one has hidden the other may come out as one and the same.
         """
-        window = _window(face.landmarks)
-        score = self._score(pixels, window)
-        return self._average(pixels, _pair(window), 2, score) if score >= CROP_THRESHOLD else None
+        windows = [following.window(face.landmarks) for face in faces]
+        halves = self._map(lambda model, part: following.run(model, pixels, part), following.pairs(windows))
+        return [
+            following.joined(plain, mirrored, window)
+            for plain, mirrored, window in zip(halves[::2], halves[1::2], windows, strict=True)
+        ]
 
     def _confirmed(self, tiles: Iterable[search.Tile], pixels: np.ndarray, known: Sequence[Face]) -> list[Face]:
         """Faces at the places the detector points out in the tiles that are not known yet."""
@@ -154,7 +159,7 @@ class FaceFinder:
         score = self._score(pixels, window)
         if score < CROP_THRESHOLD:  # asked before the landmarker, which takes six times as long
             return None
-        face = self._average(pixels, _pair(window), 2, score)
+        face = self._average(pixels, pair(window), 2, score)
         if face is None or face.presence < LOWEST_PRESENCE or search.overlap(face.box, candidate.box) < search.SAME:
             return None
         return face
@@ -165,7 +170,7 @@ class FaceFinder:
         def score(model: FaceModels, window: Window) -> float:
             return max((hit.score for hit in model.detect(sample(pixels, window, SAMPLE))), default=0.0)
 
-        return float(np.mean(self._map(score, _pair(window))))
+        return float(np.mean(self._map(score, pair(window))))
 
     def _average(self, pixels: np.ndarray, windows: Sequence[Window], needed: int, score: float) -> Face | None:
         """The robust mean of the landmarks in several crops, or None when fewer than `needed` agree."""
@@ -226,23 +231,9 @@ def _run(model: FaceModels, pixels: np.ndarray, window: Window) -> tuple[np.ndar
     return landmarks, mesh.blendshapes
 
 
-def _pair(window: Window) -> list[Window]:
-    return [window, replace(window, mirrored=not window.mirrored)]
-
-
 def _off_centre(mesh: Mesh) -> float:
     box = bounds(mesh.landmarks)
     return float(np.linalg.norm((box[:2] + box[2:]) / 2 - SAMPLE / 2))
-
-
-def _window(landmarks: np.ndarray) -> Window:
-    """The upright window around (478,3) landmarks."""
-    angle = roll(landmarks)
-    cos, sin = np.cos(angle), np.sin(angle)
-    upright = landmarks[:, :2] @ np.array([[cos, -sin], [sin, cos]])
-    low, high = upright.min(axis=0), upright.max(axis=0)
-    x, y = (low + high) / 2
-    return Window(x * cos - y * sin, x * sin + y * cos, WINDOW_OVER_FACE * float((high - low).max()), angle)
 
 
 def _size(box: np.ndarray) -> float:

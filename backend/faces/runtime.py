@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The two MediaPipe models behind plain arrays: a face detector and a landmarker, quiet and on one CPU thread each.
+"""MediaPipe's face models behind plain arrays: detector, landmarker and the landmark network alone, each on one thread.
 
 MediaPipe reports usage figures (versions, frame sizes and counts, run times; no picture content) to its maker when a
 graph is closed. Nothing leaves the machine here: a graph is never closed but lent again to the next caller, and its
@@ -11,6 +11,7 @@ from __future__ import annotations
 import atexit
 import hashlib
 import io
+import math
 import os
 import re
 import sys
@@ -28,10 +29,15 @@ import numpy as np
 from mediapipe.tasks.python import vision
 from mediapipe.tasks.python.core.base_options import BaseOptions
 
+from backend.faces import scores, topology
 from blender_addon.contract.errors import ErrorCode, MienError
 
 DETECTOR_MEMBER = "face_detector.tflite"
 """Member of the task bundle (a zip) that holds the short-range detector; its input is 128x128."""
+LANDMARK_MEMBER = "face_landmarks_detector.tflite"
+"""Member that holds the landmark network."""
+ALIGNED_SIDE = 256
+"""Side in pixels of the landmark network's input."""
 
 NO_CERTIFICATES = b"/nonexistent/no-certificates.pem"
 """Where MediaPipe's usage reporter is told to look for certificate authorities; a path that exists nowhere."""
@@ -68,6 +74,19 @@ class Mesh:
 
 
 @dataclass(frozen=True)
+class AlignedMesh:
+    """One run of the landmark network on a crop that was already laid around an upright face.
+
+    Attributes:
+        mesh: Landmarks and scores.
+        presence: The network's own belief in [0,1] that the crop shows a face.
+    """
+
+    mesh: Mesh
+    presence: float
+
+
+@dataclass(frozen=True)
 class ModelKey:
     """What makes two loaded models interchangeable.
 
@@ -92,6 +111,9 @@ class FaceModels:
 
     def __init__(self, bundle: bytes, key: ModelKey) -> None:
         self.key = key
+        self._bundle = bundle
+        self._network: vision.ImageEmbedder | None = None
+        self._scores: scores.ScoreNetwork | None = None
         with quiet_native_log():
             self._detector = vision.FaceDetector.create_from_options(
                 vision.FaceDetectorOptions(
@@ -136,11 +158,38 @@ class FaceModels:
             meshes.append(Mesh(landmarks, np.array([score.score for score in scores], dtype=np.float32)))
         return meshes
 
+    def aligned(self, pixels: np.ndarray) -> AlignedMesh:
+        """Landmarks and blendshapes of a (256,256,3) uint8 crop around an upright face.
+
+        The landmarker's graph looks for the face anew in every picture, which costs a third more time and moves the
+        landmarks with the detector's noise. So the landmark network runs here alone, as the "embedding" of the crop:
+        MediaPipe offers no other way to it.
+        """
+        if self._network is None or self._scores is None:
+            self._load_network()
+        outputs = {found.head_name: found.embedding for found in self._network.embed(_image(pixels)).embeddings}
+        landmarks = outputs["face_landmarks"].reshape(topology.LANDMARK_COUNT, 3).astype(np.float64)
+        presence = 1 / (1 + math.exp(-float(outputs["presence"][0])))
+        return AlignedMesh(Mesh(landmarks, self._scores(landmarks[None])[0]), presence)
+
+    def _load_network(self) -> None:
+        # Not on construction: photos have no use for it, and it takes as long to load as all the rest.
+        with zipfile.ZipFile(io.BytesIO(self._bundle)) as members:
+            model, mixer = members.read(LANDMARK_MEMBER), members.read(scores.MEMBER)
+        with quiet_native_log():
+            self._network = vision.ImageEmbedder.create_from_options(
+                vision.ImageEmbedderOptions(base_options=_offline_options(model))
+            )
+            self._network.embed(_image(np.zeros((ALIGNED_SIDE, ALIGNED_SIDE, 3), dtype=np.uint8)))
+        self._scores = scores.ScoreNetwork(mixer)
+
     def abandon(self) -> None:
         """Forget the native objects without closing them; only for the end of the process, which frees them."""
         # MediaPipe's own destructors fail noisily once the interpreter has ended its threads.
         self._detector._handle = None
         self._landmarker._handle = None
+        if self._network is not None:
+            self._network._handle = None
 
 
 _swapping = threading.Lock()

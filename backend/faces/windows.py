@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
+from backend.faces.face import roll
+
 
 @dataclass(frozen=True)
 class Window:
@@ -48,6 +50,26 @@ class Window:
         if self.mirrored:
             transform[0] = (0.0, 0.0, size) - transform[0]
         return transform
+
+
+def upright(landmarks: np.ndarray, over: float) -> Window:
+    """The upright window around a face.
+
+    Args:
+        landmarks: (478,3) full-frame pixels.
+        over: Side of the window over the longer side of the landmarks' upright box.
+    """
+    angle = roll(landmarks)
+    cos, sin = np.cos(angle), np.sin(angle)
+    turned = landmarks[:, :2] @ np.array([[cos, -sin], [sin, cos]])
+    low, high = turned.min(axis=0), turned.max(axis=0)
+    x, y = (low + high) / 2
+    return Window(x * cos - y * sin, x * sin + y * cos, over * float((high - low).max()), angle)
+
+
+def pair(window: Window) -> list[Window]:
+    """The window and its mirrored twin."""
+    return [window, replace(window, mirrored=not window.mirrored)]
 
 
 def sample(pixels: np.ndarray, window: Window, size: int) -> np.ndarray:

@@ -210,10 +210,11 @@ def test_objects_among_the_people_are_no_faces(finder: FaceFinder, group: np.nda
 
 def test_following_a_moving_face(finder: FaceFinder, astronaut: np.ndarray, found: Face) -> None:
     moved = np.roll(astronaut, (6, 9), axis=(0, 1))
-    followed = finder.follow(moved, found)
+    (followed,) = finder.follow(moved, [found])
     assert followed is not None
-    assert errors(found, followed.landmarks - (9, 6, 0)).mean() < 0.02
-    assert finder.follow(np.zeros_like(astronaut), found) is None
+    assert errors(found, followed.face.landmarks - (9, 6, 0)).mean() < 0.02
+    assert finder.follow(np.zeros_like(astronaut), [found]) == [None]
+    assert finder.follow(astronaut, []) == []
 
 
 def test_a_face_that_cannot_be_refined_is_less_certain(finder: FaceFinder, astronaut: np.ndarray, found: Face) -> None:
