@@ -35,7 +35,11 @@ class JobProgress(Protocol):
         """Show what the newest frame looks like: takes of one frame, one for each person."""
 
     def actions(self) -> Sequence[LiveAction]:
-        """What was asked of a live capture since the last call."""
+        """What was asked of a live capture since the last call.
+
+        To be called several times a second, also while the camera gives nothing: END comes, too, when the client has
+        gone.
+        """
 
     def keep(self, take: Take) -> None:
         """Save a take before the capture ends, so that it survives whatever happens to the rest."""
@@ -51,6 +55,7 @@ class Captured:
         overlay: Draws (H, W, 3) uint8 that shows the result over the source; called after the takes are handed out.
         overlay_bytes: What `overlay` holds in memory until then.
         backdrop: Writes into a folder the source as Blender can show it; None where it shows the source itself.
+        contact_sheet: Writes into a folder a picture of the numbered people of a clip.
     """
 
     takes: Sequence[Take]
@@ -58,6 +63,7 @@ class Captured:
     overlay: Callable[[], np.ndarray] | None = None
     backdrop: Callable[[Path], Path] | None = None
     overlay_bytes: int = 0
+    contact_sheet: Callable[[Path], Path] | None = None
 
 
 class Capturer(Protocol):

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The folder of one job. Each file in it is whole or absent, so that a killed process leaves nothing to repair.
 
-spec.json       options, hash of the upload, time of the submission
+spec.json       options, hashes of the uploads, time of the submission
 state.json      state, attempt and error at the last change of state
 take_00000.npz  takes in the order in which they were saved
 report.json     the report, once the job is finished
@@ -41,12 +41,19 @@ class JobSpec:
     Attributes:
         options: The options as the client gave them.
         upload: Hash of the uploaded source, or empty.
+        reference_uploads: Hashes of the uploaded references; empty where those are paths.
         submitted: Time of the first submission, seconds since 1970.
     """
 
     options: CaptureOptions
     upload: str
+    reference_uploads: tuple[str, ...]
     submitted: float
+
+    @property
+    def uploads(self) -> tuple[str, ...]:
+        """Hashes of the source, which may be empty, and of the references."""
+        return (self.upload, *self.reference_uploads)
 
 
 def _raise_busy() -> None:

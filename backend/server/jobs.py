@@ -11,14 +11,24 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from backend.server.folder import Busy, JobFolder, JobSpec
+from backend.server.job import Job, Shown
 from blender_addon.contract.errors import ErrorCode, MienError
 from blender_addon.contract.files import file_error
-from blender_addon.contract.messages import ErrorInfo, JobState, JobStatus, JobSummary, Submit, is_job_id
+from blender_addon.contract.messages import (
+    ControlLive,
+    ErrorInfo,
+    FrameCount,
+    JobState,
+    JobStatus,
+    JobSummary,
+    Submit,
+    is_job_id,
+)
 from blender_addon.contract.take import Take
 
 KEEP_JOBS = 50
@@ -30,35 +40,6 @@ MAX_WAITING = 128
 _LOADED_JOBS = 8
 
 _log = logging.getLogger("mien.jobs")
-
-
-class Job:
-    """One job of this process.
-
-    Args:
-        folder: Where it lives.
-        spec: What it is to do.
-        status: Where it stands.
-        takes: Takes that are saved.
-    """
-
-    def __init__(self, folder: JobFolder, spec: JobSpec, status: JobStatus, takes: list[Take]) -> None:
-        self.folder = folder
-        self.spec = spec
-        self.status = status
-        self.takes = takes
-        self.report: dict[str, object] | None = None
-        self.cancelled = threading.Event()
-        self.last_used = time.monotonic()
-
-    def keep(self, take: Take) -> None:
-        """Save a take;
-        one of the same person replaces the earlier one, so that a job that is run again repeats nothing.
-        """
-        index = next((i for i, old in enumerate(self.takes) if old.meta.person == take.meta.person), len(self.takes))
-        self.folder.save_take(index, take)
-        self.takes[index : index + 1] = [take]
-        self.status = replace(self.status, takes=len(self.takes))
 
 
 class JobTable:
@@ -91,11 +72,11 @@ class JobTable:
             job = self._find(request.job)
             if job is None:
                 return self._create(request)
-            if (job.spec.options, job.spec.upload) != (request.options, request.upload):
+            if (job.spec.options, *job.spec.uploads) != (request.options, request.upload, *request.reference_uploads):
                 message = f"Job {request.job} was submitted with other options."
                 raise MienError(ErrorCode.USAGE, message, "Use a new id for a new job.")
             status = job.status
-            may_run = status.state.final and status.state is not JobState.FINISHED
+            may_run = status.state.final and status.state is not JobState.FINISHED and not request.options.live
             if not may_run or request.attempt <= status.attempt:
                 return status
             self._check_room()
@@ -111,7 +92,7 @@ class JobTable:
         folder = JobFolder(self._root / request.job)
         folder.create()
         self._claim(folder)
-        spec = JobSpec(request.options, request.upload, self._clock())
+        spec = JobSpec(request.options, request.upload, request.reference_uploads, self._clock())
         status = JobStatus(request.job, JobState.QUEUED, "", 0.0, "", 0, request.attempt, None)
         job = Job(folder, spec, status, [])
         try:
@@ -134,14 +115,10 @@ class JobTable:
         try:
             folder.lock()
         except Busy:
-            message = f"Job {folder.job} is being run by another backend."
-            raise MienError(
-                ErrorCode.NOT_PERMITTED, message, "Wait until it is done, or close the other Blender."
-            ) from None
+            raise _elsewhere(folder.job) from None
 
     def _enqueue(self, job: Job, attempt: int) -> JobStatus:
-        job.cancelled.clear()
-        job.report = None
+        job.begin_again()
         status = JobStatus(job.folder.job, JobState.QUEUED, "", 0.0, "", len(job.takes), attempt, None)
         job.folder.write_state(status)
         job.status = status
@@ -216,6 +193,20 @@ class JobTable:
                 self.end(job, JobState.CANCELLED)
             return job.status
 
+    def control(self, request: ControlLive) -> JobStatus:
+        """Hand an action to a live job, also to one that waits.
+
+        Raises:
+            MienError: NO_SUCH_JOB; USAGE where the job is not live or is over; NOT_PERMITTED where another process runs
+                it.
+        """
+        job = self.get(request.job)
+        with self._lock:
+            if not job.status.state.final and request.job not in self._jobs:
+                raise _elsewhere(request.job)
+            job.control(request.action, request.number)
+            return job.status
+
     def list(self) -> tuple[JobSummary, ...]:
         """All jobs on disk, the newest first; damaged ones are left out."""
         summaries = []
@@ -256,6 +247,7 @@ class JobTable:
                 job = self._queue.popleft()
             with self._lock:
                 if job.status.state is JobState.QUEUED:
+                    job.watch()
                     self._set(job, replace(job.status, state=JobState.RUNNING))
                     return job
 
@@ -268,6 +260,15 @@ class JobTable:
     def progress(self, job: Job, stage: str, done: float, message: str) -> None:
         """Note how far a running job is; not written to disk."""
         job.status = replace(job.status, stage=stage, done=min(max(float(done), 0.0), 1.0), message=message)
+
+    def frames(self, job: Job, count: FrameCount) -> None:
+        """Note how far a running clip is; not written to disk."""
+        job.status = replace(job.status, frames=count)
+
+    def show(self, job: Job, takes: Sequence[Take]) -> None:
+        """Replace the preview of a running job; not written to disk."""
+        job.show(takes)
+        self._changed()
 
     def keep(self, job: Job, take: Take) -> None:
         """Save a take of a running job that goes on."""
@@ -288,8 +289,9 @@ class JobTable:
         done = 1.0 if state is JobState.FINISHED else job.status.done
         with self._lock:
             try:
-                self._set(job, replace(job.status, state=state, done=done, message="", error=info))
+                self._set(job, replace(job.status, state=state, done=done, message="", error=info, preview=0))
             finally:
+                job.shown = Shown()
                 job.folder.unlock()
 
     def _set(self, job: Job, status: JobStatus) -> None:
@@ -321,10 +323,15 @@ class JobTable:
 
     def uploads_in_use(self) -> set[str]:
         """Hashes of uploads that jobs on disk refer to."""
-        used = set()
+        used: set[str] = set()
         for folder in self._folders():
             try:
-                used.add(folder.read_spec().upload)
+                used.update(folder.read_spec().uploads)
             except MienError:
                 continue  # damaged: nothing can run it again
         return used - {""}
+
+
+def _elsewhere(job: str) -> MienError:
+    message = f"Job {job} is being run by another backend."
+    return MienError(ErrorCode.NOT_PERMITTED, message, "Wait until it is done, or close the other Blender.")

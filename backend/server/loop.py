@@ -147,7 +147,7 @@ class Loop:
         if len(self._waiting) >= _MAX_WAITING:
             self._reply(service, client, request_id, request, waited=True)
         elif not self._reply(service, client, request_id, request, waited=False):
-            wait = request.wait_ms / 1000 if isinstance(request, m.GetResults) else _DEFAULT_WAIT
+            wait = request.wait_ms / 1000 if isinstance(request, (m.GetResults, m.GetPreview)) else _DEFAULT_WAIT
             self._waiting.append(_Waiting(client, request_id, request, time.monotonic() + wait))
 
     def _answer_waiting(self, service: Service) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from backend.server.capturing import Capturer
@@ -82,6 +82,10 @@ class Service:
                 return m.Status(self._jobs.get(request.job).status)
             case m.GetResults():
                 return self._results(request, waited)
+            case m.GetPreview():
+                return self._preview(request, waited)
+            case m.ControlLive():
+                return m.Status(self._jobs.control(request))
             case m.GetOverlay():
                 return self._overlay(request, waited)
             case m.ListJobs():
@@ -122,22 +126,38 @@ class Service:
         )
 
     def _submit(self, request: m.Submit) -> m.JobStatus:
-        if request.upload and self._uploads.find(request.upload) is None:
-            message = f"{request.options.source} has not arrived at the backend."
-            raise MienError(ErrorCode.MISSING_FILE, message, "Capture it again.")
+        options = request.options
+        uploads = [(request.upload, options.source), *zip(request.reference_uploads, options.references, strict=False)]
+        for sha256, name in uploads:
+            if sha256 and self._uploads.find(sha256) is None:
+                message = f"{name} has not arrived at the backend."
+                raise MienError(ErrorCode.MISSING_FILE, message, "Capture it again.")
         if self._settings.remote:
             self._check_remote(request)
         return self._jobs.submit(request)
 
     @staticmethod
     def _check_remote(request: m.Submit) -> None:
-        """A client of another machine may not make the backend read this machine's files."""
-        if not request.upload:
+        """A client of another machine may not make the backend read this machine's files or open its cameras."""
+        options = request.options
+        if options.camera is not None:
+            message = f"{options.source} would be a camera of the backend's machine, not of yours."
+            raise MienError(ErrorCode.NOT_PERMITTED, message, "Use a backend on this machine for live captures.")
+        if not request.upload or len(request.reference_uploads) != len(options.references):
             message = "A remote backend takes uploaded files only."
-            raise MienError(ErrorCode.NOT_PERMITTED, message, "Upload the source first.")
-        if any(character in request.options.head for character in "/\\:"):
+            raise MienError(ErrorCode.NOT_PERMITTED, message, "Upload the source and the references first.")
+        if any(character in options.head for character in "/\\:"):
             message = "A remote backend takes heads by their ids only."
             raise MienError(ErrorCode.NOT_PERMITTED, message, "Choose one of the heads that the backend lists.")
+
+    def _preview(self, request: m.GetPreview, waited: bool) -> m.Preview | None:
+        job = self._jobs.get(request.job)
+        job.watch()
+        status, shown = job.status, job.shown
+        newer = shown.number > request.after
+        if not newer and not status.state.final and request.wait_ms and not waited:
+            return None
+        return m.Preview(replace(status, preview=shown.number), shown.takes if newer else ())
 
     def _results(self, request: m.GetResults, waited: bool) -> m.Results | None:
         job = self._jobs.get(request.job)

@@ -8,18 +8,18 @@ import secrets
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from backend.server.capturing import Captured, Capturer
-from backend.server.jobs import Job, JobTable
+from backend.server.job import Job
+from backend.server.jobs import JobTable
 from backend.server.overlays import Overlays
+from backend.server.running import RunningJob, Source
 from backend.server.uploads import Uploads
 from blender_addon.contract.errors import ErrorCode, MienError
 from blender_addon.contract.head import HeadDescription
 from blender_addon.contract.messages import HeadStatus, JobState
-from blender_addon.contract.options import CaptureOptions
-from blender_addon.contract.take import Take
 
 _PRUNE_SECONDS = 60.0
 _log = logging.getLogger("mien.worker")
@@ -114,12 +114,12 @@ class Worker:
 
     def _do(self, capturer: Capturer, job: Job) -> None:
         try:
-            source = _Source.of(job, self._uploads)
+            source = Source.of(job.spec, self._uploads)
         except MienError as error:
             self._jobs.end(job, JobState.FAILED, error)
             return
         try:
-            progress = _JobProgress(self._jobs, job, source)
+            progress = RunningJob(self._jobs, job, source)
             captured = capturer.capture(source.options, progress)
             progress.check_cancelled()  # whoever has cancelled wants no result, not even one that is there
             self._take_over(capturer, job, progress, captured)
@@ -128,16 +128,15 @@ class Worker:
             cancelled = problem.code is ErrorCode.CANCELLED
             self._jobs.end(job, JobState.CANCELLED if cancelled else JobState.FAILED, None if cancelled else problem)
 
-    def _take_over(self, capturer: Capturer, job: Job, progress: _JobProgress, captured: Captured) -> None:
+    def _take_over(self, capturer: Capturer, job: Job, progress: RunningJob, captured: Captured) -> None:
         for take in captured.takes:
             if take.meta.head_sha256 not in self.known_heads:
                 self.known_heads[take.meta.head_sha256] = capturer.head(take.meta.head_sha256)
         rest = [progress.source.named(take) for take in captured.takes if take.meta.person not in progress.kept]
-        report = dict(captured.report)
-        if "source" in report:
-            report["source"] = job.spec.options.source
-        if captured.backdrop is not None:
-            report["backdrop"] = str(captured.backdrop(job.folder.path))
+        report = progress.source.reported(captured.report)
+        for name, write in (("backdrop", captured.backdrop), ("contact_sheet", captured.contact_sheet)):
+            if write is not None:
+                report[name] = str(write(job.folder.path))
         if captured.overlay is not None:
             self._overlays.offer(job.folder.job, captured.overlay, captured.overlay_bytes)
         self._jobs.finish(job, rest, report)
@@ -185,54 +184,3 @@ def internal_error(error: Exception, what: str, log_file: Path) -> MienError:
     message = f"{what} failed unexpectedly ({type(error).__name__})."
     remedy = f"Try again; if it happens again, report it with the lines marked {reference} of {log_file}."
     return MienError(ErrorCode.INTERNAL, message, remedy, {"reference": reference, "log": str(log_file)})
-
-
-@dataclass(frozen=True)
-class _Source:
-    """The source as the capture reads it and as the user knows it; they differ for uploads."""
-
-    options: CaptureOptions
-    name: str
-
-    @classmethod
-    def of(cls, job: Job, uploads: Uploads) -> _Source:
-        options = job.spec.options
-        if not job.spec.upload:
-            return cls(options, options.source)
-        path = uploads.find(job.spec.upload)
-        if path is None:  # deleted since the submission; the name is never taken for a path of this machine
-            message = f"{options.source} is no longer at the backend."
-            raise MienError(ErrorCode.MISSING_FILE, message, "Capture it again.")
-        return cls(replace(options, source=str(path)), options.source)
-
-    def named(self, take: Take) -> Take:
-        """The take with the user's name of the source."""
-        if take.meta.source == self.name:
-            return take
-        return replace(take, meta=replace(take.meta, source=self.name))
-
-    def told(self, error: MienError) -> MienError:
-        """The error with the user's name of the source."""
-        if self.options.source == self.name:
-            return error
-        message = error.message.replace(self.options.source, self.name)
-        return MienError(error.code, message, error.remedy, {})
-
-
-class _JobProgress:
-    def __init__(self, jobs: JobTable, job: Job, source: _Source) -> None:
-        self._jobs = jobs
-        self._job = job
-        self.source = source
-        self.kept: set[int] = set()
-
-    def __call__(self, stage: str, done: float, message: str = "") -> None:
-        self._jobs.progress(self._job, stage, done, message)
-
-    def check_cancelled(self) -> None:
-        if self._job.cancelled.is_set():
-            raise MienError(ErrorCode.CANCELLED, "The capture was cancelled.", "Start it again whenever you like.")
-
-    def keep(self, take: Take) -> None:
-        self._jobs.keep(self._job, self.source.named(take))
-        self.kept.add(take.meta.person)
