@@ -6,14 +6,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from types import MappingProxyType
 from typing import Literal, get_args
 
 import numpy as np
 
 from . import rotations
 from .errors import ErrorCode, MienError
-from .projection import HEAD_TO_CAMERA
+from .placement import face_place, translation_to
 from .shrinkage import TimeBase, noise_level, shrink
 from .take import Take
 
@@ -33,12 +32,6 @@ _PREFIXES: tuple[tuple[str, Group], ...] = (
     ("cheekSquint", "lids"),
     ("jaw", "jaw"),
 )
-_FACE = np.array([0.0, 0.14, 0.10])
-"""Middle of the face from the root joint, metres, head space. The pose is smoothed as the turn about this point, where
-it is in the picture, and how far: noise of the turn then does not pass into the place, nor that of the depth into the
-picture."""
-_NEAREST = 0.01
-"""Depth in metres under which a face cannot be; such takes have no perspective to speak of."""
 
 
 @dataclass(frozen=True)
@@ -58,19 +51,19 @@ class _Tuning:
 
 
 _COEFFICIENT = {
-    "brows": _Tuning(0.1, 3.0, 0.003, 0.03),
-    "lids": _Tuning(0.08, 3.0, 0.003, 0.03),
-    "mouth": _Tuning(0.1, 3.0, 0.003, 0.03),
-    "jaw": _Tuning(0.1, 3.0, 0.003, 0.03),
-    "gaze": _Tuning(0.1, 3.0, 0.003, 0.03),
+    "brows": _Tuning(0.13, 3.5, 0.003, 0.03),
+    "lids": _Tuning(0.1, 3.5, 0.003, 0.03),
+    "mouth": _Tuning(0.13, 3.5, 0.003, 0.03),
+    "jaw": _Tuning(0.13, 3.5, 0.003, 0.03),
+    "gaze": _Tuning(0.13, 3.5, 0.003, 0.03),
 }
 _ROTATION = {
-    "pose": _Tuning(0.1, 3.0, 0.0002, 0.01),
-    "jaw": _Tuning(0.1, 3.0, 0.0005, 0.01),
-    "gaze": _Tuning(0.1, 3.0, 0.001, 0.03),
+    "pose": _Tuning(0.13, 3.5, 0.0002, 0.01),
+    "jaw": _Tuning(0.13, 3.5, 0.0005, 0.01),
+    "gaze": _Tuning(0.13, 3.5, 0.001, 0.03),
 }
-_PLACE = _Tuning(0.1, 3.0, 0.00002, 0.0005)
-_DEPTH = _Tuning(0.15, 3.0, 0.0002, 0.01)
+_PLACE = _Tuning(0.13, 3.5, 0.00002, 0.001)
+_DEPTH = _Tuning(0.16, 3.5, 0.0002, 0.01)
 
 _FILLED_TRUST = 0.05
 """Weight of a frame that was filled in, over that of a sure one."""
@@ -216,14 +209,8 @@ def _pose(
     if factor == 0:
         return rotation, translation
     turned = _rotation(rotation, "pose", base, factors)
-    face = translation + _face(rotation)
-    if (face[:, 2] < _NEAREST).any():
-        return turned, _denoise(translation.astype(np.float64), _PLACE, factor, base)
-    place = _denoise(face[:, :2] / face[:, 2:], _PLACE, factor, base)
-    depth = np.exp(_denoise(np.log(face[:, 2:]), _DEPTH, factor, base))
-    return turned, np.concatenate((place * depth, depth), axis=1) - _face(turned)
-
-
-def _face(axis_angle: np.ndarray) -> np.ndarray:
-    """(T, 3) the middle of the face from the root joint, metres, camera space."""
-    return rotations.rotate(rotations.to_quaternions(axis_angle), _FACE) @ HEAD_TO_CAMERA
+    place = face_place(rotation, translation)
+    if not np.isfinite(place).all():  # behind the camera: a take without perspective
+        return turned, _denoise(translation, _PLACE, factor, base)
+    still = [_denoise(place[:, :2], _PLACE, factor, base), _denoise(place[:, 2:], _DEPTH, factor, base)]
+    return turned, translation_to(np.concatenate(still, axis=1), turned)
