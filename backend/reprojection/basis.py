@@ -8,7 +8,8 @@ jaw's skinning, replace the mesh without approximation.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -48,9 +49,49 @@ class LandmarkBasis:
     identity_size: int
     expression_size: int
 
+    @cached_property
+    def stacked(self) -> torch.Tensor:
+        """(N,16,C+7) what multiplies the factors of `problem.through_landmarks`.
+
+        Rows of the linear part turned with the head, of the part turned with the jaw too, and of the root joint, about
+        which the head turns; then seven rows that hand the other unknowns through.
+        """
+        arm = self.jaw_basis - self.jaw_weight[:, None, None] * self.jaw_joint[:, 1:]
+        linear = torch.cat([self.basis, arm, self.root_joint[:, 1:].expand_as(self.basis)], dim=1)
+        through = torch.eye(7, dtype=linear.dtype, device=linear.device).expand(len(linear), 7, 7)
+        return torch.cat(
+            [
+                torch.cat([linear, linear.new_zeros(len(linear), 9, 7)], dim=2),
+                torch.cat([linear.new_zeros(len(linear), 7, linear.shape[-1]), through], dim=2),
+            ],
+            dim=1,
+        )
+
     @property
     def eyelid_size(self) -> int:
         return self.basis.shape[-1] - self.identity_size - self.expression_size
+
+    def of_person(self, identity: torch.Tensor) -> LandmarkBasis:
+        """The basis of one person (identity_size,): the identity goes into the means, the other coefficients stay."""
+        size = self.identity_size
+
+        def shifted(mean: torch.Tensor, basis: torch.Tensor) -> torch.Tensor:
+            return mean + basis[..., :size] @ identity
+
+        def joint(values: torch.Tensor) -> torch.Tensor:
+            return torch.cat([shifted(values[..., 0], values[..., 1:])[..., None], values[..., 1 + size :]], dim=-1)
+
+        return replace(
+            self,
+            mean=shifted(self.mean, self.basis),
+            basis=self.basis[..., size:].contiguous(),
+            jaw_mean=shifted(self.jaw_mean, self.jaw_basis),
+            jaw_basis=self.jaw_basis[..., size:].contiguous(),
+            jaw_joint=joint(self.jaw_joint),
+            root_joint=joint(self.root_joint),
+            eye_joints=joint(self.eye_joints),
+            identity_size=0,
+        )
 
     @property
     def expression_slice(self) -> slice:

@@ -74,14 +74,43 @@ class Perspective:
         rows = (self.matrix[:, None, :2] - points[..., None] * self.matrix[:, None, 2:]) * inverse[..., None]
         depth_row = self.depth_axis[:, None, None].expand_as(rows[..., :1, :])
         by_camera = torch.cat([rows, depth_row], dim=-2)
-        return points, self._depth(space), by_camera @ self._flip(posed), by_camera
+        return points, self._depth(space), by_camera * self._flip(posed), by_camera
+
+    def zoomed(self, change: torch.Tensor) -> Perspective:
+        """The cameras with focal lengths `exp(change)` (B,) times as long; where the crops lie in the picture stays."""
+        zoom = change.exp()
+        matrix = torch.cat([self.matrix[..., :2] * zoom[:, None, None], self.matrix[..., 2:]], dim=-1)
+        length = self.depth_axis.norm(dim=1, keepdim=True)
+        axis = torch.cat([self.depth_axis[:, :2] / zoom[:, None], self.depth_axis[:, 2:]], dim=1)
+        return Perspective(matrix, axis * (length / axis.norm(dim=1, keepdim=True)))
+
+    def dollied(self, posed: torch.Tensor, camera: torch.Tensor, change: torch.Tensor) -> torch.Tensor:
+        """Translations (B,3) that keep the size of the head in the picture when the camera is `zoomed`."""
+        moved = camera.clone()
+        moved[:, 2] += self._distance(posed, camera) * change.expm1()
+        return moved
+
+    def by_zoom(self, posed: torch.Tensor, camera: torch.Tensor) -> torch.Tensor:
+        """Derivative (B,N,3) of (x, y, depth) by the logarithm of the focal length, the head `dollied` along."""
+        points, _, _, by_camera = self.linearise(posed, camera)
+        along = by_camera[..., 2] * self._distance(posed, camera)[:, None, None]
+        length = self.depth_axis.norm(dim=1, keepdim=True)
+        ray = self.depth_axis / length
+        turn = torch.cat([-ray[:, :2], torch.zeros_like(length)], dim=1)
+        turn = (turn - ray * (ray * turn).sum(dim=1, keepdim=True)) * length
+        depth = (self._space(posed, camera) @ turn[:, :, None])[..., 0]
+        return along + torch.cat([points - self.matrix[:, None, :2, 2], depth[..., None]], dim=-1)
+
+    def _distance(self, posed: torch.Tensor, camera: torch.Tensor) -> torch.Tensor:
+        """(B,) of the middle of the landmarks along the optical axis."""
+        return self._space(posed, camera)[..., 2].mean(dim=1)
 
     def _depth(self, space: torch.Tensor) -> torch.Tensor:
         return (space @ self.depth_axis[:, :, None])[..., 0]
 
     def _space(self, posed: torch.Tensor, camera: torch.Tensor) -> torch.Tensor:
-        return posed @ self._flip(posed).mT + camera[:, None]
+        return posed * self._flip(posed) + camera[:, None]
 
     @staticmethod
     def _flip(like: torch.Tensor) -> torch.Tensor:
-        return torch.tensor(HEAD_TO_CAMERA.tolist(), dtype=like.dtype, device=like.device)
+        return torch.tensor(HEAD_TO_CAMERA.diagonal().tolist(), dtype=like.dtype, device=like.device)

@@ -24,8 +24,9 @@ def minimise(problem: Problem, state: State, steps: int, tolerance: float = 1e-4
     damping = torch.full_like(state.jaw, 1e-3)
     cost = total_cost(problem, state)
     done = torch.zeros_like(state.jaw, dtype=torch.bool)
+    space = problem.space()
     for _ in range(steps):
-        candidate = _inside(problem, state.moved(_step(problem, state, damping)))
+        candidate = _inside(problem, state.moved(_step(problem, state, damping, space)))
         candidate_cost = total_cost(problem, candidate)
         better = (candidate_cost < cost) & ~done
         done |= (cost - candidate_cost).abs() <= tolerance * cost
@@ -51,13 +52,26 @@ def _sizes(residuals: torch.Tensor) -> torch.Tensor:
     return torch.stack([image, residuals[..., 2].abs()], dim=-1)
 
 
-def _step(problem: Problem, state: State, damping: torch.Tensor) -> torch.Tensor:
-    residuals, prior, jacobian = problem.linearised(state)
+def normal_equations(residuals: torch.Tensor, jacobian: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Gauss-Newton Hessians (B,P,P) and gradients (B,P) of the landmarks' part of the cost.
+
+    Args:
+        residuals: (B,N,3)
+        jacobian: (B,N,3,P); overwritten.
+    """
     root = (HUBER / _sizes(residuals).clamp_min(HUBER)).sqrt()
     weight = torch.stack([root[..., 0], root[..., 0], root[..., 1]], dim=-1)
-    flat = (jacobian * weight[..., None]).flatten(1, 2)
-    hessian = flat.mT @ flat
-    gradient = (flat.mT @ (residuals * weight).flatten(1)[..., None])[..., 0]
+    # Sums over the landmarks for x, y and depth apart: so the Jacobian's memory is read as it lies.
+    rows = jacobian.mul_(weight[..., None]).transpose(1, 2).flatten(0, 1)
+    weighted = (residuals * weight).transpose(1, 2).flatten(0, 1)[..., None]
+    faces, width = len(residuals), rows.shape[-1]
+    hessian = (rows.mT @ rows).view(faces, 3, width, width).sum(dim=1)
+    return hessian, (rows.mT @ weighted).view(faces, 3, width).sum(dim=1)
+
+
+def _step(problem: Problem, state: State, damping: torch.Tensor, space: torch.Tensor) -> torch.Tensor:
+    residuals, prior, jacobian = problem.linearised(state, space)
+    hessian, gradient = normal_equations(residuals, jacobian)
 
     bounded = prior.shape[1]
     precision = problem.prior.sigma.reciprocal()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from backend.heads.lbs import cross_matrix, rodrigues
+from backend.heads.lbs import rodrigues
 
 from .basis import LandmarkBasis
 from .cameras import Camera
@@ -91,14 +91,29 @@ class Problem:
         points, depth = self.camera.project(posed, state.camera)
         return self._weighted(points, depth), self._prior(state)
 
-    def linearised(self, state: State) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Residuals as `residuals` gives them, and the Jacobian (B,N,3,C+7) of the landmark residuals."""
-        posed, posed_by = posed_landmarks_jacobian(self.basis, state)
+    def linearised(
+        self, state: State, space: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Residuals as `residuals` gives them, and the Jacobian (B,N,3,C+7) of the landmark residuals.
+
+        Args:
+            space: where to put the Jacobian, as `space` made it; fresh memory costs as much as filling it.
+        """
+        posed = posed_landmarks(self.basis, state)
         points, depth, by_point, by_camera = self.camera.linearise(posed, state.camera)
-        jacobian = torch.cat([by_point @ posed_by, by_camera], dim=-1)
+        jacobian = through_landmarks(self.basis, state, by_point, by_camera, space)
+        return self._weighted(points, depth), self._prior(state), self.scaled(jacobian)
+
+    def space(self) -> torch.Tensor:
+        """Memory for the Jacobian of `linearised`."""
+        faces, count = self.observation.sigma.shape
+        return self.basis.mean.new_empty(count, 3 * faces, self.basis.basis.shape[-1] + 7)
+
+    def scaled(self, derivative: torch.Tensor) -> torch.Tensor:
+        """Derivatives (B,N,3,P) of (x, y, depth) to those of the residuals, in place."""
+        derivative[:, :, 2] -= self._mean_depth(derivative[:, :, 2])
         scale = torch.stack([1 / self.observation.sigma] * 2 + [1 / self.observation.depth_sigma], dim=-1)
-        jacobian[:, :, 2] -= self._mean_depth(jacobian[:, :, 2])
-        return self._weighted(points, depth), self._prior(state), jacobian * scale[..., None]
+        return derivative.mul_(scale[..., None])
 
     def _weighted(self, points: torch.Tensor, depth: torch.Tensor) -> torch.Tensor:
         seen = self.observation
@@ -107,11 +122,11 @@ class Problem:
         return torch.cat([(points - seen.points) / seen.sigma[..., None], (offset / seen.depth_sigma)[..., None]], -1)
 
     def _mean_depth(self, values: torch.Tensor) -> torch.Tensor:
-        """Mean over the landmarks, weighted by what the depth is trusted: only relative depth is observed."""
+        """Mean over the landmarks (B,N,...), weighted by what the depth is trusted: only relative depth is observed."""
         weight = self.observation.depth_sigma.reciprocal().square()
         weight = weight / weight.sum(dim=1, keepdim=True).clamp_min(1e-20)
-        weight = weight.reshape(*weight.shape, *[1] * (values.dim() - 2))
-        return (weight * values).sum(dim=1, keepdim=True)
+        columns = values[..., None] if values.dim() == 2 else values
+        return (weight[:, None] @ columns).reshape(len(values), 1, *values.shape[2:])
 
     def _prior(self, state: State) -> torch.Tensor:
         values = torch.cat([state.coefficients, state.jaw[:, None]], dim=1)
@@ -136,22 +151,52 @@ def posed_landmarks(basis: LandmarkBasis, state: State) -> torch.Tensor:
     return (shaped + arm @ turn.mT - root) @ state.rotation.mT + root
 
 
-def posed_landmarks_jacobian(basis: LandmarkBasis, state: State) -> tuple[torch.Tensor, torch.Tensor]:
-    """`posed_landmarks` and its derivative (B,N,3,C+4) by coefficients, jaw angle and a left rotation."""
+def through_landmarks(
+    basis: LandmarkBasis,
+    state: State,
+    by_point: torch.Tensor,
+    by_camera: torch.Tensor,
+    space: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """The chain rule through `posed_landmarks`.
+
+    Args:
+        by_point: (B,N,3,3) derivative of something by the posed landmarks.
+        by_camera: (B,N,3,3) its derivative by the camera.
+        space: (N,3B,C+7) memory for the result.
+
+    Returns:
+        (B,N,3,C+7) its derivative by coefficients, jaw angle, a left rotation and the camera, a view of (N,3B,C+7).
+    """
     turn, turn_by = jaw_rotation(state.jaw)
     shaped, arm = _shaped(basis, state, turn)
     root = joints(basis.root_joint, state)[:, None]
     centred = (shaped + arm @ turn.mT - root) @ state.rotation.mT
-
-    arm_basis = basis.jaw_basis - basis.jaw_weight[:, None, None] * basis.jaw_joint[:, 1:]
-    root_basis = basis.root_joint[:, 1:]
-    by_linear = (basis.basis - root_basis) + torch.einsum("bij,njc->bnic", turn, arm_basis)
     by_jaw = _correct(basis.correctives, turn_by) + arm @ turn_by.mT
     by_jaw = by_jaw + _correct(basis.jaw_correctives, turn_by) @ turn.mT
-    before = torch.cat([by_linear, by_jaw[..., None]], dim=-1)
-    turned = torch.einsum("bij,bnjc->bnic", state.rotation, before)
-    turned[..., :-1] += root_basis
-    return centred + root, torch.cat([turned, -cross_matrix(centred)], dim=-1)
+
+    turned = _times(by_point, state.rotation)
+    factors = torch.cat(
+        [
+            turned,
+            _times(turned, turn),
+            by_point - turned,
+            (turned * by_jaw[:, :, None]).sum(dim=-1, keepdim=True),
+            torch.linalg.cross(centred[:, :, None].expand_as(by_point), by_point),
+            by_camera,
+        ],
+        dim=-1,
+    )
+    # One small product a landmark for all faces at once; (B,N,3,C) derivatives of the landmarks are never made.
+    faces, count, _, width = factors.shape
+    by_landmark = factors.transpose(0, 1).reshape(count, 3 * faces, width)
+    result = torch.bmm(by_landmark, basis.stacked, out=space)
+    return result.view(count, faces, 3, result.shape[-1]).transpose(0, 1)
+
+
+def _times(rows: torch.Tensor, matrices: torch.Tensor) -> torch.Tensor:
+    """(B,N,3,3) rows times (B,3,3), as one product a face."""
+    return (rows.flatten(1, 2) @ matrices).view(rows.shape)
 
 
 def _shaped(basis: LandmarkBasis, state: State, turn: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
