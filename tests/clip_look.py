@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -17,6 +18,17 @@ from blender_addon.contract.head import HeadDescription
 TEXTURE_SIZE = 1024
 _HAIR_TONES = ((38, 28, 22), (70, 46, 30), (24, 22, 22), (112, 84, 56))
 _IRIS_TONES = ((96, 112, 128), (92, 68, 44), (70, 92, 78), (62, 44, 32))
+_BROW = np.array(
+    [
+        [0.0125, 0.0376, 0.0034],
+        [0.0200, 0.0401, 0.0042],
+        [0.0300, 0.0421, 0.0040],
+        [0.0400, 0.0421, 0.0034],
+        [0.0475, 0.0391, 0.0026],
+        [0.0535, 0.0351, 0.0014],
+    ]
+)
+"""Left eyebrow on the template: x, y and half width in metres, from the nose outwards."""
 _SHIRTS = ((52, 66, 96), (110, 56, 52), (66, 84, 66), (120, 116, 108))
 
 
@@ -74,22 +86,18 @@ def _texture(head: HeadDescription, random: np.random.Generator) -> np.ndarray:
     skin, iris = shares["skin"][..., None], shares["iris"][..., None]
     hair_tone = np.array(_HAIR_TONES[random.integers(len(_HAIR_TONES))], np.float32)
     tone = np.array([1.0, 0.97, 0.94]) ** random.uniform(-1.5, 4.0) * random.uniform(0.8, 1.05)
-    brow = _brow(head, points)[..., None] * skin
+    brow = _brow(points)[..., None] * skin
     grain = _strands(points, random)[..., None]
-    own = np.where(brow > 0, np.maximum(colours, _skin_colour(head)), colours)
+    own = skin * _unpainted(head, colours, points) + (1 - skin) * colours
     painted = own * (1 - skin + skin * tone) * (1 + skin * _blotches(points, random)[..., None])
     painted *= 1 + skin * random.normal(size=(*points.shape[:2], 1)) * 0.02
     cover = brow * (0.72 + 0.28 * grain)
-    painted = painted * (1 - cover) + hair_tone * 1.1 * cover
+    painted = painted * (1 - cover) + hair_tone * 0.9 * cover
     hair = _hair(points)[..., None] * skin
     painted = painted * (1 - hair) + hair_tone * (1.1 + 0.5 * grain) * hair
     eye = np.array(_IRIS_TONES[random.integers(len(_IRIS_TONES))], np.float32) / 90
     painted = np.where(iris > 0.5, painted * eye, painted)
     return np.ascontiguousarray(_to_linear(painted.clip(0, 255)), np.float32)
-
-
-def _skin_colour(head: HeadDescription) -> np.ndarray:
-    return np.median(head.albedo[_vertices_of(head, "skin")].astype(np.float32), axis=0)
 
 
 def _vertices_of(head: HeadDescription, material: str) -> np.ndarray:
@@ -124,13 +132,23 @@ def _nearest(seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return lookup[labels][..., 0], lookup[labels][..., 1]
 
 
-def _brow(head: HeadDescription, points: np.ndarray) -> np.ndarray:
-    """Cover of the brows, sharpened from the head's vertex colours: how much darker they are than skin."""
-    skin = _skin_colour(head)
-    _, colours, _ = _in_uv(head)
-    dark = (1 - colours.mean(-1) / skin.mean()) / 0.5
-    front = (points[..., 2] > 0.04) & (points[..., 1] > 0.028) & (points[..., 1] < 0.056)
-    return np.where(front, ((dark - 0.18) / 0.6).clip(0, 1), 0)
+def _brow(points: np.ndarray) -> np.ndarray:
+    """Cover of the brows: strokes along a line on the template seen from the front."""
+    place = np.stack([np.abs(points[..., 0]), points[..., 1]], axis=-1)
+    nearest = np.full(place.shape[:-1], np.inf)
+    for a, b in itertools.pairwise(_BROW):
+        span = b[:2] - a[:2]
+        along = ((place - a[:2]) @ span / (span @ span)).clip(0, 1)
+        away = np.linalg.norm(place - a[:2] - along[..., None] * span, axis=-1)
+        nearest = np.minimum(nearest, away / (a[2] + along * (b[2] - a[2])))
+    return np.where(points[..., 2] > 0.03, (1.5 - nearest).clip(0, 1), 0)
+
+
+def _unpainted(head: HeadDescription, colours: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Colours (N, N, 3) without the brows that the head itself wears."""
+    skin = np.median(head.albedo[_vertices_of(head, "skin")].astype(np.float32), axis=0)
+    around = (points[..., 2] > 0.035) & (points[..., 1] > 0.029) & (points[..., 1] < 0.06)
+    return np.where(around[..., None], skin, colours)
 
 
 def _hair(points: np.ndarray) -> np.ndarray:
