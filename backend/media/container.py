@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Opening a video file with FFmpeg so that it reads that one file and nothing else, and saying why it cannot."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import av
+from av.codec.context import CodecContext
+from av.container import InputContainer
+from av.packet import Packet
+from av.stream import Discard, Disposition
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from backend.media.footage import bad_clip
+from blender_addon.contract.errors import MienError
+from blender_addon.contract.files import file_error
+
+# Lists of other files and addresses, devices, made-up pictures, and text shown as a picture.
+_NOT_READ = frozenset(
+    "hls dash concat sdp rtsp rtp sap imf image2 image2pipe lavfi fbdev kmsgrab video4linux2,v4l2 x11grab avfoundation "
+    "dshow gdigrab vfwcap alsa oss pulse ffmetadata tty xbin bin adf idf tedcaptions webm_dash_manifest vobsub ico "
+    "alias_pix brender_pix vapoursynth avisynth".split()
+)
+_LISTS = (b"#EXTM3U", b"ffconcat", b"v=0\r", b"v=0\n", b"<?xml", b"[playlist]")
+_MOV_BOXES = frozenset({b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot", b"styp", b"uuid"})
+_COPY = "Copy it again from where it came from."
+_CONVERT = "Convert it to an MP4 with H.264 in another program and use that."
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
+    """Open a video file for one reader.
+
+    No address is ever opened, whatever the name looks like, and no file that the file names.
+
+    Args:
+        path: The file.
+
+    Yields:
+        The container and its video stream (the largest one that is no cover picture); the others are not read.
+
+    Raises:
+        MienError: MISSING_FILE; NOT_PERMITTED; BAD_CLIP with `details["cause"]` one of "no_file", "empty", "playlist",
+            "truncated", "not_a_clip", "audio_only", "no_decoder".
+    """
+    require_file(path)
+    try:
+        container = av.open(
+            f"file:{os.path.abspath(path)}",
+            container_options={"protocol_whitelist": "file", "format_whitelist": _formats()},
+            metadata_errors="replace",
+        )
+    except av.error.FFmpegError as error:
+        raise _unreadable(path, error) from error
+    with container:
+        yield container, _video_stream(path, container)
+
+
+def require_file(path: Path) -> None:
+    """Refuse what is no readable file with something in it; pipes and devices are not waited for."""
+    if os.path.exists(path) and not os.path.isfile(path):
+        reason = "is a pipe or a device, not a file"
+        raise bad_clip(path, "no_file", reason, "Save the footage as a file and use that.")
+    try:
+        with path.open("rb") as file:
+            start = file.read(16)
+    except OSError as error:
+        raise file_error(path, error, "read") from error
+    if not start:
+        raise bad_clip(path, "empty", "is an empty file", _COPY)
+    if start.startswith(_LISTS):
+        reason = "is a list of other files or an address, not a video"
+        raise bad_clip(path, "playlist", reason, "Give the path of the video itself.")
+
+
+def packets(container: InputContainer, stream: VideoStream, note: Callable[[], object]) -> Iterator[Packet]:
+    """The stream's packets in the order of the file; `note` is called where the file ends in damage."""
+    try:
+        for packet in container.demux(stream):
+            if packet.size:
+                yield packet
+    except av.error.FFmpegError:
+        note()
+
+
+def decoded(codec: CodecContext, source: Iterator[Packet], note: Callable[[], object]) -> Iterator[VideoFrame]:
+    """The frames of packets in the order in which they are shown; `note` is called where a packet is damaged."""
+    for packet in source:
+        try:
+            yield from codec.decode(packet)
+        except av.error.FFmpegError:
+            note()
+    try:
+        yield from codec.decode(None)
+    except av.error.FFmpegError:
+        note()
+
+
+def has_video(path: Path) -> bool:
+    """Whether FFmpeg finds moving pictures in a file."""
+    try:
+        with opened(path):
+            return True
+    except MienError:
+        return False
+
+
+def _formats() -> str:
+    stills = {name for name in av.formats_available if name.endswith("_pipe")}
+    return ",".join(sorted(av.formats_available - _NOT_READ - stills))
+
+
+def _video_stream(path: Path, container: InputContainer) -> VideoStream:
+    pictures = Disposition.attached_pic | Disposition.timed_thumbnails
+    streams = [stream for stream in container.streams if stream.type == "video" and not stream.disposition & pictures]
+    if not streams:
+        if container.streams.audio:
+            raise bad_clip(path, "audio_only", "holds sound but no pictures", "Use a file with the video in it.")
+        raise bad_clip(path, "not_a_clip", "holds no pictures", "Use a video, or a folder of numbered pictures.")
+    readable = [stream for stream in streams if stream.codec_context is not None]
+    if not readable:
+        raise bad_clip(path, "no_decoder", "holds a video in a coding that FFmpeg cannot read", _CONVERT)
+    chosen = max(readable, key=lambda stream: (stream.width * stream.height, -stream.index))
+    for stream in container.streams:
+        if stream.index != chosen.index:
+            stream.discard = Discard.all
+    chosen.thread_type = "AUTO"
+    return chosen
+
+
+def _unreadable(path: Path, error: av.error.FFmpegError) -> MienError:
+    if isinstance(error, OSError) and not isinstance(error, ValueError):
+        return file_error(path, error, "read")
+    if _without_contents(path):
+        reason = "was cut off: its table of contents, which is written when a recording ends, is missing"
+        remedy = "Copy it again from the camera; if it is cut off there too, a video repair program may restore it."
+        return bad_clip(path, "truncated", reason, remedy)
+    reason = "is not a video in a known format, whatever its name says, or its beginning is damaged"
+    return bad_clip(path, "not_a_clip", reason, _CONVERT)
+
+
+def _without_contents(path: Path) -> bool:
+    """Whether this is an MP4 or QuickTime file whose `moov` box is missing or cut off (ISO/IEC 14496-12, 4.2)."""
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            position = 0
+            while position + 8 <= size:
+                file.seek(position)
+                header = file.read(16)
+                length, kind = int.from_bytes(header[:4], "big"), header[4:8]
+                if position == 0 and kind not in _MOV_BOXES:
+                    return False
+                if length == 1:
+                    length = int.from_bytes(header[8:16], "big")
+                if kind == b"moov":
+                    return position + length > size
+                if length < 8:  # 0: to the end of the file
+                    return True
+                position += length
+    except OSError:
+        return False  # the file went away meanwhile; what FFmpeg said is reported
+    return position > 0
