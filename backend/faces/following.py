@@ -7,7 +7,7 @@ large wherever there is no face, and the network's own belief replace the detect
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 

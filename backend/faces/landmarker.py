@@ -140,6 +140,31 @@ class FaceFinder:
             for plain, mirrored, window in zip(halves[::2], halves[1::2], windows, strict=True)
         ]
 
+    def discover(
+        self, pixels: np.ndarray, known: Sequence[Face], places: Sequence[np.ndarray] = (), small: bool = False
+    ) -> list[Face]:
+        """Faces in a frame of a video that are not known yet.
+
+        Args:
+            pixels: (H,W,3) uint8 RGB.
+            known: The frame's faces that are known.
+            places: Boxes (4,) around which to look more closely.
+            small: Whether to look for small faces everywhere, which takes ten times as long.
+
+        Returns:
+            The new faces, largest first, as from `find`.
+        """
+        parts = search.whole(pixels) + [tile for place in places for tile in search.around(pixels, place)]
+        faces = self._confirmed(parts, pixels, known)
+        for field in search.levels(pixels) if small else []:
+            boxes = [face.box for face in (*known, *faces)]
+            faces += self._confirmed(search.tiles(pixels, field, boxes), pixels, [*known, *faces])
+        return sorted(faces, key=lambda face: -_size(face.box))
+
+    def score(self, pixels: np.ndarray, face: Face) -> float:
+        """Mean detector score of a face's upright crop, plain and mirrored, [0,1]."""
+        return self._score(pixels, upright(face.landmarks.astype(np.float64), WINDOW_OVER_FACE))
+
     def _confirmed(self, tiles: Iterable[search.Tile], pixels: np.ndarray, known: Sequence[Face]) -> list[Face]:
         """Faces at the places the detector points out in the tiles that are not known yet."""
         hits = [candidate for found in self._map(_detect, tiles) for candidate in found]

@@ -153,9 +153,9 @@ class FaceModels:
         result = self._landmarker.detect(_image(pixels))
         size = np.array([width, height, width], dtype=np.float64)
         meshes = []
-        for points, scores in zip(result.face_landmarks, result.face_blendshapes, strict=True):
+        for points, categories in zip(result.face_landmarks, result.face_blendshapes, strict=True):
             landmarks = np.array([(point.x, point.y, point.z) for point in points]) * size
-            meshes.append(Mesh(landmarks, np.array([score.score for score in scores], dtype=np.float32)))
+            meshes.append(Mesh(landmarks, np.array([category.score for category in categories], dtype=np.float32)))
         return meshes
 
     def aligned(self, pixels: np.ndarray) -> AlignedMesh:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -31,6 +31,8 @@ COARSEST_FRACTION = 0.15
 OVERLAP = 0.4
 FILLED = 0.6
 """A tile of which a known face covers this much is not searched."""
+SURROUNDINGS = 4.0
+"""Side of the part that is searched around a lost face over the face's size."""
 SAME = 0.3
 """Candidates whose boxes overlap by more than this (intersection over union) are one."""
 
@@ -84,6 +86,25 @@ def turned(pixels: np.ndarray) -> list[Tile]:
         turned_pixels = np.rot90(level, quarters)
         tiles.append(Tile(turned_pixels, _compose(plain.to_frame, _unturn(level.shape, quarters)), False))
     return tiles
+
+
+def around(pixels: np.ndarray, box: np.ndarray) -> list[Tile]:
+    """The surroundings of a box at the detector's resolution, plain and mirrored; none outside the picture.
+
+    Args:
+        pixels: (H,W,3) uint8.
+        box: (4,) x0, y0, x1, y1 of a face that was there.
+    """
+    height, width = pixels.shape[:2]
+    reach = SURROUNDINGS / 2 * float((box[2:] - box[:2]).mean())
+    middle = (box[:2] + box[2:]) / 2
+    left, right = max(0, math.floor(middle[0] - reach)), min(width, math.ceil(middle[0] + reach))
+    top, bottom = max(0, math.floor(middle[1] - reach)), min(height, math.ceil(middle[1] + reach))
+    if left >= right or top >= bottom:
+        return []
+    tiles = whole(pixels[top:bottom, left:right])
+    shift = np.array([[0.0, 0.0, left], [0.0, 0.0, top]])
+    return [replace(tile, to_frame=tile.to_frame + shift) for tile in tiles]
 
 
 def levels(pixels: np.ndarray) -> list[float]:
