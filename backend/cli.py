@@ -13,6 +13,7 @@ from typing import NoReturn
 
 from backend.terminal import guarded
 from blender_addon.contract.errors import EXIT_CODES, ErrorCode, MienError
+from blender_addon.contract.options import DEFAULT_SMOOTHING
 from blender_addon.contract.version import VERSION
 
 
@@ -26,12 +27,12 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """Read a command line.
 
     Raises:
-        MienError: USAGE; MISSING_FILE for a photo that is not there.
+        MienError: USAGE; MISSING_FILE for a source that is not there.
         SystemExit: After --help and --version.
     """
     options = _build_parser().parse_args(arguments)
     if options.command == "capture":
-        _require_photo(options.photo)
+        _require_source(options.source)
     return options
 
 
@@ -74,7 +75,7 @@ def _make_streams_take_everything() -> None:
 def _build_parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="mien",
-        description="Face capture for Blender: an animatable head from a photo.",
+        description="Face capture for Blender: an animatable head from a photo, a performance from a video.",
         epilog=_exit_code_table(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -97,20 +98,34 @@ def _exit_code_table() -> str:
 def _add_capture(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser(
         "capture",
-        help="capture the face in a photo",
-        description="Capture the face in a photo: PHOTO.take.npz, PHOTO.overlay.png, PHOTO.report.json and, with "
-        "--blend, a Blender scene with the head, its controls, a camera and the photo behind it.",
+        help="capture the face in a photo or a video",
+        description="Capture the face in a photo or a video: NAME.take.npz, NAME.report.json, NAME.overlay.png or "
+        "NAME.overlay.mp4 and, with --blend, a Blender scene with the head, its controls, its keyframes, a camera and "
+        "the photo or the footage behind it.",
     )
-    parser.add_argument("photo", type=_named, metavar="PHOTO", help="JPEG, PNG, HEIC or another image file")
-    out = "folder for the results, made if missing; the photo's by default"
+    what = "a photo, a video, a folder of numbered images or a pattern of them (shot.####.png)"
+    parser.add_argument("source", type=_named, metavar="SOURCE", help=what)
+    out = "folder for the results, made if missing; the source's by default"
     parser.add_argument("--out", type=_named, metavar="DIR", help=out)
     blend = parser.add_argument_group("Blender")
     blend.add_argument("--blend", metavar="FILE", help="also save a .blend; a bare name goes to the other results")
     blend.add_argument("--blender", metavar="PATH", help="Blender 4.2 or newer for it; found or installed by default")
     which = parser.add_mutually_exclusive_group()
-    which.add_argument("--face", type=_positive, metavar="N", help="which face, the largest is 1 and the default")
-    which.add_argument("--all-faces", action="store_true", help="capture every face")
+    which.add_argument(
+        "--face", "--person", type=_positive, metavar="N", help="which one, the largest or most prominent is 1"
+    )
+    which.add_argument("--all-faces", "--all-people", action="store_true", help="capture every face or person")
     parser.add_argument("--focal", type=float, metavar="MM", help="35 mm equivalent focal length, if the file has none")
+    clip = parser.add_argument_group("videos and numbered images")
+    span = "frames to capture, by the clip's own numbers (a video's first is 1), both included; A: and :B are open"
+    clip.add_argument("--range", type=_range, default=(None, None), metavar="A:B", help=span)
+    rate = "frames per second of numbered images (24 by default); a video has times of its own"
+    clip.add_argument("--fps", type=float, metavar="N", help=rate)
+    smooth = f"how much curves are smoothed, 0 to 1 ({DEFAULT_SMOOTHING}); the raw ones stay in the take"
+    clip.add_argument("--smoothing", type=float, default=DEFAULT_SMOOTHING, metavar="X", help=smooth)
+    reference = "another photo or video of the same person, to learn the head's shape from; may be repeated"
+    clip.add_argument("--reference", action="append", default=[], type=_named, metavar="FILE", help=reference)
+    clip.add_argument("--no-overlay", action="store_true", help="do not write the overlay video")
     parser.add_argument("--head", default="open", metavar="HEAD", help="head model: 'open' or the path of a head file")
     _add_device(parser)
     parser.add_argument("--json", action="store_true", help="print the report to stdout and nothing else there")
@@ -147,15 +162,25 @@ def _positive(text: str) -> int:
     return number
 
 
+def _range(text: str) -> tuple[int | None, int | None]:
+    first, colon, last = text.partition(":")
+    if not colon or not all(part == "" or part.isdecimal() for part in (first, last)):
+        raise argparse.ArgumentTypeError(f"{text} is not a range such as 100:250")
+    return (int(first) if first else None, int(last) if last else None)
+
+
 def _named(text: str) -> str:
     if not text:  # a variable of the shell that was never set
         raise argparse.ArgumentTypeError("the path is empty")
     return text
 
 
-def _require_photo(photo: str) -> None:
-    """Refuse a missing photo before gigabytes are installed to read it."""
-    path = os.path.abspath(photo)
+def _require_source(source: str) -> None:
+    """Refuse a missing source before gigabytes are installed to read it."""
+    path = os.path.abspath(source)
+    name = os.path.basename(path)
+    if not os.path.exists(path) and ("#" in name or "%" in name):
+        path = os.path.dirname(path)  # a pattern of numbered images
     try:
         os.stat(path)
     except (FileNotFoundError, NotADirectoryError) as error:

@@ -6,14 +6,18 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from backend.blender import BlenderProgram, prepare_blender, save_blend
-from backend.outputs import OutputPaths, check_writable, write_capture, write_json
+from backend.clock import Clock
+from backend.outputs import OutputPaths, check_writable, take_writers, write_json, write_png, write_together
 from backend.progress import Progress
 from backend.terminal import TerminalProgress, put
 from blender_addon.contract.errors import ErrorCode, MienError
@@ -39,12 +43,17 @@ def capture(arguments: argparse.Namespace) -> None:
         message = "--blender says which Blender saves the scene, and no scene was asked for."
         raise MienError(ErrorCode.USAGE, message, "Add --blend FILE, or leave --blender out.")
     options = CaptureOptions(
-        source=os.path.abspath(arguments.photo),
+        source=os.path.abspath(arguments.source),
         face=arguments.face,
         all_faces=arguments.all_faces,
         head=arguments.head,
         focal_mm=arguments.focal,
         device=arguments.device,
+        first_frame=arguments.range[0],
+        last_frame=arguments.range[1],
+        fps=arguments.fps,
+        smoothing=arguments.smoothing,
+        references=tuple(os.path.abspath(path) for path in arguments.reference),
     )
     paths = _output_paths(options, arguments.out)
     blend = _blend_path(arguments.blend, paths) if arguments.blend else None
@@ -53,61 +62,91 @@ def capture(arguments: argparse.Namespace) -> None:
             check_writable(blend)
         program = prepare_blender(arguments.blender, progress) if blend is not None else None
         record_backend()
-        report, files = _capture_to_files(options, arguments.threads, paths, blend, program, progress, started)
+        wanted = _Wanted(paths, blend, program, overlay=not (paths.clip and arguments.no_overlay))
+        report, files = _capture_to_files(options, arguments.threads, wanted, progress, started)
     if arguments.json:
         put(json.dumps(report, indent=2))  # plain ASCII, whatever the encoding of whoever reads it
     else:
         put(summary(report, files))
 
 
+@dataclass(frozen=True)
+class _Wanted:
+    """The files that were asked for."""
+
+    paths: OutputPaths
+    blend: Path | None
+    program: BlenderProgram | None
+    overlay: bool
+
+
 def _capture_to_files(
-    options: CaptureOptions,
-    threads: int | None,
-    paths: OutputPaths,
-    blend: Path | None,
-    program: BlenderProgram | None,
-    progress: Progress,
-    started: float,
+    options: CaptureOptions, threads: int | None, wanted: _Wanted, progress: Progress, started: float
 ) -> tuple[dict[str, object], list[Path]]:
     """Capture and write everything; returns the report and the files."""
-    from backend.pipeline import capture_photo, draw_overlay  # here: loading torch is a good part of the seconds
+    from backend.pipeline import capture, draw_overlay  # here: loading torch is a good part of the seconds
     from backend.session import Session
 
+    paths = wanted.paths
     session = Session(options.device, threads)
     try:
-        loaded = time.perf_counter()
-        result = capture_photo(session, options, progress)
-        captured = time.perf_counter()
-        progress("write", 0.9, "drawing the overlay and writing the results")
-        overlay = draw_overlay(session, result)
+        clock = Clock()
+        clock.seconds["start"] = round(time.perf_counter() - started, 4)
+        result = capture(session, options, progress)
         report = dict(result.report)
-        seconds = dict(report["seconds"])  # type: ignore[call-overload]  # a table of numbers
-        seconds["start"] = round(loaded - started, 4)
-        seconds["overlay"] = round(time.perf_counter() - captured, 4)
-        report["seconds"] = seconds
-        takes = write_capture(paths, result.takes, overlay, report)
-        files = [*takes, paths.overlay, paths.report]
-        if blend is not None and program is not None:
-            begun = time.perf_counter()
-            scene = save_blend(program, session.head(options.head), takes, result.picture, blend, progress)
-            seconds["blender"] = round(time.perf_counter() - begun, 4)
+        clock.seconds = dict(report["seconds"]) | clock.seconds  # type: ignore[call-overload]  # a table of numbers
+        report["seconds"] = clock.seconds
+        files = dict(take_writers(paths, result.takes))
+        if result.contact_sheet is not None:
+            files[paths.people] = partial(write_png, pixels=result.contact_sheet)
+        if not result.of_clip:
+            progress("write", 0.9, "drawing the overlay and writing the results")
+            with clock.stage("overlay"):
+                files[paths.overlay] = partial(write_png, pixels=draw_overlay(session, result))
+        files[paths.report] = partial(write_json, values=report)
+        write_together(files)
+        if wanted.blend is not None and wanted.program is not None:
+            with clock.stage("blender"):
+                takes = [paths.take(number) for number in range(1, len(result.takes) + 1)]
+                head = session.head(options.head)
+                scene = save_blend(wanted.program, head, takes, result.picture, wanted.blend, progress)
             report["blend"] = {name: scene[name] for name in ("blend", "blender", "warnings") if name in scene}
-            files.append(blend)
-        seconds["total"] = round(time.perf_counter() - started, 4)
+            files[wanted.blend] = _written
+        if result.of_clip and wanted.overlay:
+            from backend.chain.overlay_video import write_overlay_video
+
+            with clock.stage("overlay"):
+                write_together({paths.overlay: partial(write_overlay_video, session, result, options, progress)})
+            files[paths.overlay] = _written
+        clock.seconds["total"] = round(time.perf_counter() - started, 4)
         write_json(paths.report, report)
     finally:
         session.close()
-    return report, files
+    return report, list(files)
+
+
+def _written(path: Path) -> None:
+    """Stands for a file that was written by itself."""
 
 
 def _output_paths(options: CaptureOptions, out: str | None) -> OutputPaths:
+    from backend.media.clip import is_clip
+
     source = Path(options.source)
     if out is not None:
         make_folder(out)
-    paths = OutputPaths(Path(out).absolute() if out is not None else source.parent, source.stem)
+    folder = Path(out).absolute() if out is not None else source.parent
+    paths = OutputPaths(folder, _stem(source), is_clip(source))
     if os.path.isdir(paths.folder):  # where it is missing, so is the photo, which says more
         check_writable(paths.report)
     return paths
+
+
+def _stem(source: Path) -> str:
+    """What results are named after: the source's name without its extension or the place of a frame's number."""
+    if source.is_dir():
+        return source.name
+    return re.sub(r"[._-]?(#+|%0?\d*d)$", "", source.stem) or source.parent.name
 
 
 def _blend_path(asked: str, paths: OutputPaths) -> Path:
@@ -142,6 +181,17 @@ def _stdout_kept_free(wanted: bool) -> Iterator[None]:
 
 def summary(report: dict[str, object], files: Sequence[Path]) -> str:
     """What a person wants to know about a capture: how well each face went, and what was written."""
+    lines = _clip_lines(report) if "clip" in report else _photo_lines(report)
+    blend = report.get("blend")
+    if isinstance(blend, dict):
+        lines += [str(warning) for warning in blend.get("warnings", ())]
+    total = report["seconds"]["total"]  # type: ignore[index]
+    lines.append(f"Written in {total:.1f} s:")
+    lines += [f"  {file}" for file in files]
+    return "\n".join(lines)
+
+
+def _photo_lines(report: dict[str, object]) -> list[str]:
     lines = []
     for face in report["faces"]:  # type: ignore[attr-defined]  # a list of tables
         lines.append(
@@ -151,13 +201,30 @@ def summary(report: dict[str, object], files: Sequence[Path]) -> str:
     found = len(report.get("found", ()))  # type: ignore[arg-type]
     if found > len(lines):
         lines.append(f"{found} faces were found; choose with --face N or --all-faces")
-    blend = report.get("blend")
-    if isinstance(blend, dict):
-        lines += [str(warning) for warning in blend.get("warnings", ())]
-    total = report["seconds"]["total"]  # type: ignore[index]
-    lines.append(f"Written in {total:.1f} s:")
-    lines += [f"  {file}" for file in files]
-    return "\n".join(lines)
+    return lines
+
+
+def _clip_lines(report: dict[str, object]) -> list[str]:
+    clip, camera, lines = report["clip"], report["camera"], []
+    for face in report["faces"]:  # type: ignore[attr-defined]  # a list of tables
+        gaps = face["gaps"]
+        filled = sum(gap["last"] - gap["first"] + 1 for gap in gaps)
+        lines.append(
+            f"Person {face['person']}: landmark error {100 * face['landmark_error']:.1f} % of the eye distance, "
+            f"confidence {face['confidence']:.2f}" + (f", {filled} frames in {len(gaps)} gaps filled" if gaps else "")
+        )
+    found = len(report["people"])  # type: ignore[arg-type]
+    if found > len(lines):
+        lines.append(f"{found} people were found; choose with --person N or --all-people")
+    unsure = camera["focal_uncertainty"]  # type: ignore[index]
+    about = f" +- {100 * unsure:.0f} %" if unsure else ""
+    lines.append(f"Focal length {camera['focal_mm']:.0f} mm{about} ({camera['origin']}), static camera")  # type: ignore[index]
+    cuts = clip["cuts"]  # type: ignore[index]
+    if cuts:
+        lines.append(f"Cuts before frames {', '.join(map(str, cuts[:8]))}{', ...' if len(cuts) > 8 else ''}")
+    lines += clip["problems"]  # type: ignore[index]
+    lines.append(f"{clip['frames']} frames, {report['frames_per_second']:.0f} a second")  # type: ignore[index]
+    return lines
 
 
 def set_up(arguments: argparse.Namespace) -> None:

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The files that a capture leaves: named after the photo, all of them whole or none."""
+"""The files that a capture leaves: named after its source, each whole or absent."""
 
 from __future__ import annotations
 
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,24 +21,32 @@ from blender_addon.contract.take import Take
 
 @dataclass(frozen=True)
 class OutputPaths:
-    """Where the files of one photo go.
+    """Where the files of one capture go.
 
     Attributes:
         folder: Folder of all of them.
-        stem: The photo's name without its extension.
+        stem: The source's name without its extension.
+        clip: Whether the source is a clip.
     """
 
     folder: Path
     stem: str
+    clip: bool = False
 
     def take(self, number: int) -> Path:
-        """The take of the `number`-th captured face, from 1."""
-        return self.folder / (f"{self.stem}.take.npz" if number == 1 else f"{self.stem}.face{number}.take.npz")
+        """The take of the `number`-th captured face or person, from 1."""
+        kind = "person" if self.clip else "face"
+        return self.folder / (f"{self.stem}.take.npz" if number == 1 else f"{self.stem}.{kind}{number}.take.npz")
 
     @property
     def overlay(self) -> Path:
-        """The fitted mesh over the photo."""
-        return self.folder / f"{self.stem}.overlay.png"
+        """The fitted mesh over the photo, or over each frame of the clip."""
+        return self.folder / f"{self.stem}.overlay.{'mp4' if self.clip else 'png'}"
+
+    @property
+    def people(self) -> Path:
+        """The people of a clip with their numbers."""
+        return self.folder / f"{self.stem}.people.png"
 
     @property
     def report(self) -> Path:
@@ -46,35 +54,27 @@ class OutputPaths:
         return self.folder / f"{self.stem}.report.json"
 
 
-def write_capture(
-    paths: OutputPaths, takes: Sequence[Take], overlay: np.ndarray, report: Mapping[str, object]
-) -> list[Path]:
-    """Write takes, overlay and report; a failure leaves what was there before.
+def take_writers(paths: OutputPaths, takes: Sequence[Take]) -> dict[Path, Callable[[Path], None]]:
+    """What writes each take, by its path; for `write_together`."""
+    return {paths.take(number): take.save for number, take in enumerate(takes, start=1)}
+
+
+def write_together(files: Mapping[Path, Callable[[Path], None]]) -> None:
+    """Write files of one folder so that all of them appear or none: a failure leaves what was there before.
 
     Args:
-        paths: Where to.
-        takes: One for each captured face.
-        overlay: (H,W,3) uint8 RGB.
-        report: JSON-able values.
-
-    Returns:
-        The takes' paths.
+        files: For each file what writes it to a path, which is another one than its own.
 
     Raises:
-        MienError: NO_SPACE, NOT_PERMITTED or MISSING_FILE.
+        MienError: NO_SPACE, NOT_PERMITTED, MISSING_FILE, or what the writers raise.
     """
-    targets = [paths.take(number) for number in range(1, len(takes) + 1)]
-    with working_folder(paths.report) as folder:
-        for take, target in zip(takes, targets, strict=True):
-            take.save(folder / target.name)
-        write_png(folder / paths.overlay.name, overlay)
-        write_json(folder / paths.report.name, report)
-        published = (*targets, paths.overlay, paths.report)
-        for target in published:
+    with working_folder(next(iter(files))) as folder:
+        for target, write in files.items():
+            write(folder / target.name)
+        for target in files:
             _refuse_folder(target)
-        for target in published:
+        for target in files:
             publish(folder / target.name, target)
-    return targets
 
 
 @contextmanager

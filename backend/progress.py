@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from blender_addon.contract.errors import ErrorCode, MienError
-from blender_addon.contract.status import FrameCount
-from blender_addon.contract.take import Take
+
+if TYPE_CHECKING:  # both need numpy, which the first use has to install first
+    from blender_addon.contract.status import FrameCount
+    from blender_addon.contract.take import Take
 
 
 class Progress(Protocol):
@@ -33,6 +35,9 @@ class Progress(Protocol):
     def frames(self, count: FrameCount) -> None:
         """Note how far a clip is."""
 
+    def wants_preview(self) -> bool:
+        """Whether anybody looks at previews."""
+
     def preview(self, takes: Sequence[Take]) -> None:
         """Show what the newest frame looks like: takes of one frame, one for each person."""
 
@@ -51,6 +56,10 @@ class NoProgress:
 
     def frames(self, count: FrameCount) -> None:
         """Ignore it."""
+
+    def wants_preview(self) -> bool:
+        """Nobody does."""
+        return False
 
     def preview(self, takes: Sequence[Take]) -> None:
         """Ignore them."""
@@ -82,6 +91,10 @@ class Part:
     def frames(self, count: FrameCount) -> None:
         """Pass it on."""
         self._whole.frames(count)
+
+    def wants_preview(self) -> bool:
+        """Ask on."""
+        return self._whole.wants_preview()
 
     def preview(self, takes: Sequence[Take]) -> None:
         """Pass them on."""

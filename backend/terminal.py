@@ -6,10 +6,14 @@ from __future__ import annotations
 import shutil
 import sys
 import traceback
-from collections.abc import Callable
-from typing import TextIO
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TextIO
 
 from blender_addon.contract.errors import EXIT_CODES, ErrorCode, MienError
+
+if TYPE_CHECKING:  # both need numpy, which the first use has to install first
+    from blender_addon.contract.status import FrameCount
+    from blender_addon.contract.take import Take
 
 _BAR_WIDTH = 20
 _CLEAR = "\r\x1b[K"
@@ -28,6 +32,7 @@ class TerminalProgress:
         self._stream = stream or sys.stderr
         self._live = self._stream.isatty()
         self._last = ""
+        self._count: FrameCount | None = None
 
     def __enter__(self) -> TerminalProgress:
         return self
@@ -41,15 +46,30 @@ class TerminalProgress:
         share = min(max(done, 0.0), 1.0)
         step = f"{stage}: {message}" if message else stage
         if self._live:
+            step += _told(self._count)
             filled = round(share * _BAR_WIDTH)
             line = f"[{'#' * filled}{'.' * (_BAR_WIDTH - filled)}] {100 * share:3.0f}% {step}"
             self._write(_CLEAR + line[: shutil.get_terminal_size().columns - 1])
         elif step != self._last:
             self._write(f"{step}\n")
-        self._last = step
+        self._last, self._count = step, None
 
     def check_cancelled(self) -> None:
         """Nothing to do: at a terminal Ctrl-C raises KeyboardInterrupt by itself."""
+
+    def frames(self, count: FrameCount) -> None:
+        """Remember how far a clip is, to show it with the next step."""
+        self._count = count
+
+    def wants_preview(self) -> bool:
+        """A terminal shows no pictures."""
+        return False
+
+    def preview(self, takes: Sequence[Take]) -> None:
+        """Nothing to do: a terminal shows no pictures."""
+
+    def keep(self, take: Take) -> None:
+        """Nothing to do: the command gets every take at the end."""
 
     def _write(self, text: str) -> None:
         self._stream.write(text)
@@ -103,3 +123,11 @@ def guarded(work: Callable[[], int | None]) -> int:
         message = f"Mien made a mistake ({type(error).__name__}: {error})."
         say(MienError(ErrorCode.INTERNAL, message, "Please report it with the lines above."))
         return EXIT_CODES[ErrorCode.INTERNAL]
+
+
+def _told(count: FrameCount | None) -> str:
+    """How far a clip is, for the end of a line."""
+    if count is None:
+        return ""
+    left = f", {count.seconds_left:.0f} s left" if count.seconds_left is not None else ""
+    return f" ({count.done} of {count.total} frames, {count.per_second:.0f} a second{left})"

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from backend.clock import Clock
 from backend.engines.params import FaceParams
 from backend.faces.landmarker import Face
 from backend.faces.topology import OUTER_EYE_CORNERS
@@ -20,7 +21,6 @@ from blender_addon.contract.take import Take
 
 from .result import (
     CaptureResult,
-    Clock,
     camera_report,
     face_confidence,
     model_vertices,

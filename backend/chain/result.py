@@ -3,15 +3,13 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 
 import numpy as np
 import torch
 
+from backend.clock import Clock
 from backend.device import device_label
 from backend.faces.face import Face
 from backend.media.images import Photo
@@ -50,19 +48,6 @@ class CaptureResult:
     def of_clip(self) -> bool:
         """Whether a clip was captured, not a photo."""
         return "clip" in self.report
-
-
-class Clock:
-    """Seconds spent in each stage."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        start = time.perf_counter()
-        yield
-        self.seconds[name] = round(self.seconds.get(name, 0.0) + time.perf_counter() - start, 4)
 
 
 def draw_overlay(session: Session, result: CaptureResult) -> np.ndarray:

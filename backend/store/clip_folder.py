@@ -8,8 +8,8 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from backend.setup.folder_lock import exclusive
@@ -28,19 +28,26 @@ def clips_dir() -> Path:
     return data_dir() / "clips"
 
 
-def fingerprint(files: Sequence[Path], what: Mapping[str, object]) -> str:
-    """Hex digits that change with the files (by name, size and time of change) and with what is asked of them.
+def fingerprint(source: Path, what: Mapping[str, object]) -> str:
+    """Hex digits that change with the footage (names, sizes and times of change) and with what is asked of it.
+
+    Args:
+        source: A file, or a folder or a pattern of numbered pictures: then every file of the folder counts.
+        what: JSON-able.
 
     Raises:
         MienError: MISSING_FILE or NOT_PERMITTED.
     """
-    content = []
-    for path in files:
-        try:
-            status = os.stat(path)
-        except OSError as error:
-            raise file_error(path, error, "read") from error
-        content.append((os.path.abspath(path), status.st_size, status.st_mtime_ns))
+    try:
+        if source.is_file():
+            files = [source]
+        else:
+            files = sorted(path for path in (source if source.is_dir() else source.parent).iterdir() if path.is_file())
+        stats = [path.stat() for path in files]
+    except OSError as error:
+        raise file_error(source, error, "read") from error
+    content = [str(source.absolute())]
+    content += [[path.name, stat.st_size, stat.st_mtime_ns] for path, stat in zip(files, stats, strict=True)]
     text = json.dumps([LAYOUT, content, dict(what)], sort_keys=True)
     return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:32]
 
@@ -60,16 +67,13 @@ def clip_folder(name: str, waiting: Callable[[], None]) -> Iterator[Path]:
     prune(keep=name)
     folder = clips_dir() / name
     make_folder(folder, private=True)
-    try:
-        lock = exclusive(folder / "lock", waiting)
-        lock.__enter__()
-    except OSError as error:
-        raise file_error(folder, error) from error
-    try:
-        os.utime(folder)
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(exclusive(folder / "lock", waiting))
+            os.utime(folder)
+        except OSError as error:
+            raise file_error(folder, error) from error
         yield folder
-    finally:
-        lock.__exit__(None, None, None)
 
 
 def prune(keep: str = "") -> None:

@@ -61,7 +61,7 @@ class CaptureOptions:
         first_frame: First frame of a clip, in the clip's own numbers: from 1 in a video, as in the names of numbered
             images; None for all from the beginning.
         last_frame: Last frame, which is captured too; None for all to the end.
-        fps: Frames per second of numbered images (24 by default), or of a video whose own times are wrong.
+        fps: Frames per second of numbered images, 24 by default; a video has times of its own.
         smoothing: How much a clip's curves are smoothed, 0 (not at all) to 1; see `smoothing`.
         references: Paths of more photos or clips of the same person, from which the shape of the head is learnt too.
         live: Follow the source as it plays until stopped; see docs/protocol.md.
