@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ..contract.errors import MienError
-from ..contract.messages import HeadStatus, JobSummary
+from ..contract.messages import FrameCount, HeadStatus, JobSummary
 from ..contract.take import Take
 
 
@@ -48,12 +48,28 @@ class Progress:
         stage: Name of the stage ("upload", "queued", "faces", "fit").
         done: How much of the capture is done, 0 to 1.
         message: A phrase for the panel; may be empty.
+        frames: How far a clip is, with the time left; None for a photo or while that is not known.
     """
 
     job: str
     stage: str
     done: float
     message: str
+    frames: FrameCount | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class PreviewReady:
+    """The newest frame of a capture that runs; the heads of its takes are cached. Older ones that were not asked for
+    in time are never reported.
+
+    Attributes:
+        job: Which one.
+        takes: One of one frame for each person.
+    """
+
+    job: str
+    takes: tuple[Take, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +92,7 @@ class CaptureFailed:
     """A capture failed or was cancelled (error code CANCELLED).
 
     Attributes:
-        job: Which one; `Client.retry` runs it again.
+        job: Which one; `Client.retry` runs it again, unless the error is NO_SUCH_JOB.
         error: What happened and what to do.
         takes: What was done before.
     """
@@ -87,8 +103,21 @@ class CaptureFailed:
 
 
 @dataclass(frozen=True)
+class BackendRestarted:
+    """The backend died and is being started anew; what it was doing goes on where it stood.
+
+    Attributes:
+        error: Why it died.
+        jobs: The captures that go on.
+    """
+
+    error: MienError
+    jobs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class HeadReady:
-    """A head that was not in the cache is there now; it comes before the CaptureFinished that needs it.
+    """A head that was not in the cache is there now; it comes before the CaptureFinished or PreviewReady that needs it.
 
     Attributes:
         sha256: Its hash.
@@ -123,10 +152,10 @@ class OverlayReady:
 
 @dataclass(frozen=True, eq=False)
 class RequestFailed:
-    """An overlay or the list of jobs could not be had.
+    """An overlay or the list of jobs could not be had, or an action of a live capture was refused.
 
     Attributes:
-        job: Whose overlay; None for the list of jobs.
+        job: Of which capture; None for the list of jobs.
         error: What happened and what to do.
     """
 
@@ -137,6 +166,8 @@ class RequestFailed:
 Event = (
     StateChanged
     | Progress
+    | PreviewReady
+    | BackendRestarted
     | CaptureFinished
     | CaptureFailed
     | HeadReady

@@ -7,49 +7,26 @@ A timer in Blender calls `Client.pump` and handles the events; tests call it dir
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 from ..contract.errors import ErrorCode, MienError
 from ..contract.head import HeadDescription
-from ..contract.messages import (
-    GetHead,
-    GetOverlay,
-    Head,
-    Heads,
-    HeadStatus,
-    Hello,
-    Jobs,
-    ListHeads,
-    ListJobs,
-    Overlay,
-    Reply,
-    Request,
-    Welcome,
-)
+from ..contract.messages import Heads, HeadStatus, Hello, ListHeads, LiveAction, Reply, Welcome
 from ..contract.options import CaptureOptions
 from ..contract.places import logs_dir
 from ..contract.version import VERSION
 from .capture import Capture
 from .connection import Connection
-from .events import (
-    ClientState,
-    Event,
-    HeadReady,
-    HeadsListed,
-    JobsListed,
-    OverlayReady,
-    RequestFailed,
-    StateChanged,
-)
+from .events import BackendRestarted, ClientState, Event, HeadsListed, StateChanged
+from .head_fetch import HeadFetch
 from .heads import HeadCache
 from .launch import ClientSettings, Launch
 from .process import LOG_NAME
+from .questions import Questions
+from .recovery import Recovery
 
 _GREET_SECONDS = 0.2
 _PROBLEM_SECONDS = 2.0
-_OVERLAY_SECONDS = 0.1
 _NEVER = float("inf")
 
 
@@ -71,11 +48,11 @@ class Client:
         self._cache = HeadCache(settings.heads_folder)
         self._captures: dict[str, Capture] = {}
         self._attempts: dict[str, tuple[CaptureOptions, int]] = {}
-        self._asked_heads: set[str] = set()
         self._events: list[Event] = []
-        self._questions: list[tuple[Request, Callable[[Reply | MienError], None]]] = []
-        self._overlays: dict[str, float] = {}
+        self._questions = Questions(self._tell)
+        self._head_fetch = HeadFetch(self._cache, self._questions, self._tell, self._head_failed)
         self._wanted = False
+        self._recovery = Recovery()
         self._launch: Launch | None = None
         self._next_hello = 0.0
         self._welcome: Welcome | None = None
@@ -104,12 +81,37 @@ class Client:
         """
         job = job or uuid.uuid4().hex
         self._attempts[job] = (options, attempt)
-        self._captures[job] = Capture(job, options, attempt, self._want_head)
+        self._captures[job] = Capture(job, options, attempt, self._head_fetch.want)
         self._wanted = True
+        return job
+
+    def resume(self, job: str, options: CaptureOptions, attempt: int | None = None) -> str:
+        """Pick up a job of an earlier Blender or of a file that was opened again; starts the backend if needed.
+
+        What runs or waits is followed, what is finished is fetched, what was interrupted is run again and goes on where
+        it stood. CaptureFailed with the code NO_SUCH_JOB follows where the backend does not have it any more. A job
+        that this client follows already is left as it is.
+
+        Args:
+            job: Its id.
+            options: The options that it was submitted with.
+            attempt: One more than its last attempt, to run also a failed or cancelled job again; None to be told how
+                that ended.
+
+        Returns:
+            The job's id.
+        """
+        if job not in self._captures:
+            self._attempts[job] = (options, attempt or 1)
+            self._captures[job] = Capture(job, options, attempt or 0, self._head_fetch.want, attach=True)
+            self._wanted = True
         return job
 
     def retry(self, job: str) -> str:
         """Run a capture of this client again that failed; what was done is kept.
+
+        Returns:
+            The job's id; a new one for a live capture, whose recordings stay with the old one.
 
         Raises:
             MienError: NO_SUCH_JOB.
@@ -117,7 +119,14 @@ class Client:
         if job not in self._attempts:
             raise MienError(ErrorCode.NO_SUCH_JOB, f"There is no capture {job}.", "Capture the source again.")
         options, attempt = self._attempts[job]
-        return self.capture(options, job, attempt + 1)
+        return self.capture(options) if options.live else self.capture(options, job, attempt + 1)
+
+    def control_live(self, job: str, action: LiveAction) -> None:
+        """Ask something of a live capture; RequestFailed follows where it is refused. Unknown or finished ones are
+        ignored.
+        """
+        if capture := self._captures.get(job):
+            capture.control(action)
 
     def cancel(self, job: str) -> None:
         """Stop a capture; CaptureFailed with the code CANCELLED follows. Unknown or finished ones are ignored."""
@@ -126,11 +135,11 @@ class Client:
 
     def request_overlay(self, job: str) -> None:
         """Ask for the picture that shows a finished capture over its source; OverlayReady follows."""
-        self._overlays[job] = 0.0
+        self._questions.want_overlay(job)
 
     def list_jobs(self) -> None:
         """Ask for the jobs on the backend's disk, to go on with after a restart; JobsListed follows."""
-        self._ask(ListJobs(), self._on_jobs)
+        self._questions.want_jobs()
         self._wanted = True
 
     def head(self, sha256: str) -> HeadDescription | None:
@@ -183,7 +192,7 @@ class Client:
             What happened since the last call, in order.
         """
         self._now = now
-        self._collect_heads()
+        self._head_fetch.collect()  # before captures go on, so that HeadReady comes before CaptureFinished
         try:
             if self._launch is None and self._wanted:
                 self._launch = Launch(self._settings, now)
@@ -194,7 +203,7 @@ class Client:
             if self._launch:
                 self._launch.check()
         except MienError as error:
-            self._fail(error)
+            self._lost(error)
         self._collect_captures()
         self._show_state()
         events, self._events = self._events, []
@@ -207,15 +216,11 @@ class Client:
             link.send(Hello(VERSION), self._now, lambda reply: self._on_welcome(link, reply))
         if self._welcome is None:
             return
-        questions, self._questions = self._questions, []
-        for request, on_reply in questions:
-            link.send(request, self._now, on_reply)
-        for job, due in self._overlays.items():
-            if self._now >= due:
-                self._overlays[job] = _NEVER  # until its reply is there
-                link.send(GetOverlay(job), self._now, partial(self._on_overlay, job))
+        self._questions.step(link, self._now)
+        may_upload = True
         for capture in list(self._captures.values()):
-            self._events += capture.step(link, self._now, self._welcome.remote)
+            self._events += capture.step(link, self._now, self._welcome.remote, may_upload)
+            may_upload = may_upload and not capture.uploading
 
     def _on_welcome(self, link: Connection, reply: Reply | MienError) -> None:
         if isinstance(reply, MienError):
@@ -223,12 +228,10 @@ class Client:
         elif isinstance(reply, Welcome):
             self._welcome = reply
             if reply.ready:
-                self._ask(ListHeads(), self._on_heads)
+                self._recovery.ready()
+                self._questions.ask(ListHeads(), self._on_heads)
             else:  # a problem may end with the next job: the backend tries again then
                 self._next_hello = self._now + (_PROBLEM_SECONDS if reply.problem else _GREET_SECONDS)
-
-    def _ask(self, request: Request, on_reply: Callable[[Reply | MienError], None]) -> None:
-        self._questions.append((request, on_reply))
 
     def _on_heads(self, reply: Reply | MienError) -> None:
         if isinstance(reply, Heads):
@@ -237,63 +240,44 @@ class Client:
             wanted = {capture.options.head for capture in self._captures.values()}
             for status in reply.heads:
                 if status.ready and status.id in wanted:
-                    self._want_head(status.sha256)  # it travels while the capture computes
+                    self._head_fetch.want(status.sha256)  # it travels while the capture computes
 
-    def _want_head(self, sha256: str) -> bool:
-        if sha256 not in self._asked_heads:
-            if self._cache.has(sha256):
-                return True
-            self._asked_heads.add(sha256)
-            self._ask(GetHead(sha256), lambda reply: self._on_head(sha256, reply))
-        return False
+    def _tell(self, event: Event) -> None:
+        self._events.append(event)
 
-    def _on_head(self, sha256: str, reply: Reply | MienError) -> None:
-        if isinstance(reply, Head) and reply.head.sha256 == sha256:
-            self._cache.put(reply.head)
-            return
-        self._asked_heads.discard(sha256)
-        if isinstance(reply, MienError):
-            for capture in self._captures.values():
-                capture.head_failed(sha256, reply)
-
-    def _on_jobs(self, reply: Reply | MienError) -> None:
-        if isinstance(reply, Jobs):
-            self._events.append(JobsListed(reply.jobs))
-        elif isinstance(reply, MienError):
-            self._events.append(RequestFailed(None, reply))
-
-    def _on_overlay(self, job: str, reply: Reply | MienError) -> None:
-        if job not in self._overlays:
-            return  # asked for twice, and told already
-        if isinstance(reply, MienError):
-            del self._overlays[job]
-            self._events.append(RequestFailed(job, reply))
-        elif isinstance(reply, Overlay):
-            if reply.pixels is None:
-                self._overlays[job] = self._now + _OVERLAY_SECONDS
-            else:
-                del self._overlays[job]
-                self._events.append(OverlayReady(job, reply.pixels))
-
-    def _collect_heads(self) -> None:
-        """Take over heads whose saving ended; before captures go on, so that HeadReady comes before CaptureFinished."""
-        for sha256, error in self._cache.saved():
-            self._asked_heads.discard(sha256)
-            if error is None:
-                self._events.append(HeadReady(sha256, self._cache.path(sha256)))
-            else:
-                for capture in self._captures.values():
-                    capture.head_failed(sha256, error)
+    def _head_failed(self, sha256: str, error: MienError) -> None:
+        for capture in self._captures.values():
+            capture.head_failed(sha256, error)
 
     def _collect_captures(self) -> None:
         for job, capture in list(self._captures.items()):
             self._events += capture.events()
             if capture.over:
+                self._attempts[job] = (capture.options, max(capture.attempt, 1))
                 del self._captures[job]
+
+    def _lost(self, error: MienError) -> None:
+        """The backend is gone: start it anew for captures that can go on, or fail."""
+        welcome = self._welcome
+        ready = welcome is not None and welcome.ready
+        captures = () if self._settings.remote else self._captures.values()
+        going_on = self._recovery.going_on(error, welcome is not None, ready, captures)
+        if not going_on:
+            self._fail(error)
+            return
+        if self._launch:
+            self._launch.close(0.0)
+        self._launch = self._welcome = None
+        self._head_fetch.reset()
+        self._questions.backend_lost()
+        for capture in going_on:
+            capture.backend_lost()
+        self._events.append(BackendRestarted(error, tuple(capture.job for capture in going_on if not capture.over)))
 
     def _fail(self, error: MienError) -> None:
         self._give_up(error, timeout=0.0)
         self._wanted = False
+        self._recovery = Recovery()
         self._set_state(ClientState.FAILED, error.message.rstrip("."), error)
 
     def _give_up(self, error: MienError, timeout: float) -> None:
@@ -302,8 +286,7 @@ class Client:
             self._launch.close(timeout)
         self._launch = self._welcome = None
         self._questions.clear()
-        self._overlays.clear()
-        self._asked_heads.clear()
+        self._head_fetch.reset()
         for capture in self._captures.values():
             capture.fail(error)
 

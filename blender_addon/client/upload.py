@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Sending a source to a backend on another machine: hash it, then send piece after acknowledged piece."""
+"""Sending files to a backend on another machine: hash each, then send piece after acknowledged piece."""
 
 from __future__ import annotations
 
 import hashlib
 import os
+import re
 import time
+from collections.abc import Sequence
 from typing import BinaryIO
 
 import numpy as np
@@ -13,10 +15,28 @@ import numpy as np
 from ..contract.errors import ErrorCode, MienError
 from ..contract.files import file_error
 from ..contract.messages import UPLOAD_CHUNK, BeginUpload, Reply, UploadChunk, Uploaded
+from ..contract.options import CaptureOptions
 from .connection import Connection
 
 _HASH_SECONDS = 0.004
 _CHUNK_TIMEOUT = 30.0
+_PATTERN = re.compile(r"#|%0?\d*d")
+
+
+def check_sendable(options: CaptureOptions) -> None:
+    """Make sure that a backend on another machine can get the files of a capture.
+
+    Raises:
+        MienError: NOT_PERMITTED for a camera; USAGE for numbered images, of which each would be a file of its own.
+    """
+    if options.camera is not None:
+        message = "A backend on another machine cannot use a camera of this one."
+        raise MienError(ErrorCode.NOT_PERMITTED, message, "Use a backend on this machine for live captures.")
+    for path in (options.source, *options.references):
+        pattern = _PATTERN.search(os.path.basename(path)) and not os.path.isfile(path)
+        if pattern or os.path.isdir(path):
+            message = f"{path} stands for many images, and a backend on another machine takes single files."
+            raise MienError(ErrorCode.USAGE, message, "Make a video of them, or use a backend on this machine.")
 
 
 class Upload:
@@ -111,3 +131,67 @@ class Upload:
         """Let go of the file."""
         self._file.close()
         self._link = None
+
+
+class UploadQueue:
+    """Several files, sent one after the other.
+
+    Args:
+        paths: The files.
+
+    Raises:
+        MienError: MISSING_FILE or NOT_PERMITTED.
+    """
+
+    def __init__(self, paths: Sequence[str]) -> None:
+        self._paths = paths
+        self._sizes = [_size(path) for path in paths]
+        self._present: Upload | None = None
+        self.hashes: tuple[str, ...] = ()
+
+    @property
+    def complete(self) -> bool:
+        """Whether the backend has all of them."""
+        return len(self.hashes) == len(self._paths)
+
+    @property
+    def done(self) -> float:
+        """How much of them has arrived, 0 to 1."""
+        sent = len(self.hashes)
+        present = self._sizes[sent] * self._present.done if self._present else 0.0
+        return min((sum(self._sizes[:sent]) + present) / max(sum(self._sizes), 1), 1.0)
+
+    def step(self, link: Connection, now: float) -> None:
+        """Go on with the present file for a few milliseconds.
+
+        Args:
+            link: Where to send.
+            now: Monotonic seconds.
+
+        Raises:
+            MienError: Why a file cannot get there.
+        """
+        if self.complete:
+            return
+        if self._present is None:
+            self._present = Upload(self._paths[len(self.hashes)])
+        self._present.step(link, now)
+        if self._present.error:
+            raise self._present.error
+        if self._present.complete:
+            self.hashes += (self._present.sha256,)
+            self.close()
+
+    def close(self) -> None:
+        """Let go of the present file."""
+        if self._present is not None:
+            self._present.close()
+            self._present = None
+
+
+def _size(path: str) -> int:
+    try:
+        with open(path, "rb") as file:
+            return os.fstat(file.fileno()).st_size
+    except OSError as error:
+        raise file_error(path, error, "read") from error
