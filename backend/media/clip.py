@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from backend.media.container import has_video
-from backend.media.footage import Clip, ClipInfo, Frame
+from backend.media.footage import Clip, ClipInfo, Frame, bad_clip
 from backend.media.numbered import HEIC_SUFFIXES, is_pattern, still_suffixes
 from backend.media.sequence import Sequence
 from backend.media.video import Video
@@ -24,13 +24,14 @@ _VIDEO_SUFFIXES = frozenset(
     ".dv .y4m .nut .ivf .h264 .264 .h265 .265 .hevc .av1 .obu .rm .rmvb .divx .mod .tod .qt .braw .r3d .insv"
     " .lrv".split()
 )
-_MAY_MOVE = frozenset({"GIF", "WEBP", "PNG", "AVIF"})
+# FFmpeg does not read animated WebP.
+_MAY_MOVE = frozenset({"GIF", "PNG", "AVIF"})
 
 
 def is_clip(path: str | Path) -> bool:
     """Whether a path is footage rather than a single picture.
 
-    A folder, a pattern (`shot.####.png`, `shot.%04d.png`), a video, an animated GIF, WebP, PNG or AVIF. A single
+    A folder, a pattern (`shot.####.png`, `shot.%04d.png`), a video, an animated GIF, PNG or AVIF. A single
     picture is none even if it is numbered and has neighbours. What is named like a video is taken as one without a
     look inside, so that opening it can say what is wrong with it.
 
@@ -74,12 +75,9 @@ def open_clip(path: str | Path, fps: float | None = None) -> Clip:
     if os.path.isdir(path) or is_pattern(path):
         return Sequence(path, fps)
     if os.path.isfile(path) and _is_still(path):
-        raise MienError(
-            ErrorCode.BAD_CLIP,
-            f"{path} is a single picture, not a clip.",
-            "Capture it as a photo, or give the folder or the pattern (shot.####.png) of numbered pictures.",
-            {"path": str(path), "cause": "still"},
-        )
+        reason = "is a picture, not a clip that FFmpeg can read"
+        remedy = "Capture it as a photo, or give the folder or the pattern (shot.####.png) of numbered pictures."
+        raise bad_clip(path, "still", reason, remedy)
     return Video(path, fps)
 
 

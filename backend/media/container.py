@@ -125,7 +125,8 @@ def _video_stream(path: Path, container: InputContainer) -> VideoStream:
     readable = [stream for stream in streams if stream.codec_context is not None]
     if not readable:
         raise bad_clip(path, "no_decoder", "holds a video in a coding that FFmpeg cannot read", _CONVERT)
-    chosen = max(readable, key=lambda stream: (stream.width * stream.height, -stream.index))
+    # A "video" of one frame beside another is that one's title picture.
+    chosen = max(readable, key=lambda stream: (stream.frames != 1, stream.width * stream.height, -stream.index))
     for stream in container.streams:
         if stream.index != chosen.index:
             stream.discard = Discard.all

@@ -30,6 +30,9 @@ _TRIED = 48
 _TRIED_MOST = 600
 """Packets decoded at most until a first picture comes out."""
 _COMPLETE = 0.8
+"""Share of the packets tried that must give frames with the packets' own timestamps."""
+_BARE_RATE = Fraction(25)
+"""Frames per second of a video that says nothing at all about its times, as FFmpeg takes it."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,7 @@ def build_index(path: Path) -> tuple[Index, VideoFrame]:
 
 
 def _from_packets(path: Path) -> Index:
-    stamps, keys, counted = array("q"), [], False
+    stamps, keys, timeless = array("q"), [], False
     hidden, cut_off, last_cut = 0, False, False
 
     def damaged_end() -> None:
@@ -100,28 +103,33 @@ def _from_packets(path: Path) -> Index:
                 hidden += 1
                 continue
             if packet.pts is None:
-                counted = True
-                stamps.append(len(stamps))
+                timeless = True
+                stamps.append(0)
                 continue
             stamps.append(packet.pts)
             last_cut = packet.is_corrupt
             if packet.is_keyframe and packet.dts is not None and codec in _RANDOM_ACCESS:
                 keys.append((packet.pts, packet.dts))
         # Nothing can be asked of a stream after its container was closed.
-        promised, claimed = stream.frames, stream.average_rate or stream.guessed_rate
-        promised_seconds = _promised_seconds(container, stream)
+        promised, claimed, guessed = stream.frames, stream.average_rate, stream.guessed_rate
+        length = _promised_seconds(container, stream)
     if last_cut and len(stamps) > 1:  # half of a picture
         stamps.pop()
         cut_off = True
     if not stamps:
         remedy = "Copy it again from where it came from, or use another one."
         raise bad_clip(path, "no_frames", "is a video without a single frame", remedy)
+    if timeless:  # a bare stream: all that is known is the rate, which is written in the pictures if anywhere
+        claimed = guessed or claimed or _BARE_RATE
+        base, stamps = 1 / claimed, array("q", range(len(stamps)))
     in_file = np.array(stamps, dtype=np.int64)
     order = np.argsort(in_file, kind="stable")
-    counted |= bool(np.any(np.diff(in_file[order]) <= 0) or np.any(np.abs(order - np.arange(len(order))) > _LATEST))
+    counted = timeless or bool(
+        np.any(np.diff(in_file[order]) <= 0) or np.any(np.abs(order - np.arange(len(order))) > _LATEST)
+    )
     keys = [key for key in keys if key[0] <= in_file[order][-1]]
     found = () if counted else tuple(sorted(keys))
-    return Index(in_file[order], base, counted, found, hidden, promised, promised_seconds, claimed, cut_off)
+    return Index(in_file[order], base, counted, found, hidden, promised, length, claimed or guessed, cut_off)
 
 
 def _is_invisible(codec: str, packet: Packet) -> bool:
@@ -171,7 +179,7 @@ def _try_decoding(path: Path, index: Index) -> tuple[VideoFrame, bool, int]:
         remedy = "Copy it again from where it came from, or convert it to an MP4 with H.264 in another program."
         raise bad_clip(path, "damaged", "is damaged: none of its first frames can be decoded", remedy)
     stamps = [stamp for stamp, _ in frames]
-    if first.pts is None or any(stamp not in shown for stamp in stamps):
+    if first.pts is None or any(stamp not in shown for stamp in stamps) or stamps != sorted(stamps):
         return first, False, 0
     due = [stamp for stamp in fed if stamp >= first.pts]
     whole = not errors and not any(corrupt for _, corrupt in frames)
@@ -185,12 +193,14 @@ def _by_decoding(path: Path, index: Index) -> Index:
         for frame in decoded(stream.codec_context, packets(container, stream, lambda: None), lambda: None):
             if not frame.is_corrupt:
                 stamps.append(frame.pts)
-    known = [stamp for stamp in stamps if stamp is not None]
-    rising = len(known) == len(stamps) and bool(np.all(np.diff(known) > 0))
-    if rising:
-        return replace(index, stamps=np.array(known, dtype=np.int64), counted=True, keys=())
+    known = np.array([stamp for stamp in stamps if stamp is not None], dtype=np.int64)
+    if len(known) == len(stamps) and np.all(np.diff(known) > 0):
+        return replace(index, stamps=known, counted=True, keys=())
+    if len(index.stamps) == len(stamps) and np.all(np.diff(index.stamps) > 0):
+        # The container's times are those of decoding (AVI): right in themselves, but not each frame's own.
+        return replace(index, counted=True, keys=())
     # No usable times at all: the header's rate is the only one that is known.
-    rate = index.claimed or Fraction(25)
+    rate = index.claimed or _BARE_RATE
     return replace(
         index, stamps=np.arange(len(stamps), dtype=np.int64), base=1 / rate, counted=True, keys=(), claimed=rate
     )

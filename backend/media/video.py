@@ -51,7 +51,7 @@ class Video(Clip):
         with opened(path) as (container, stream):
             aspect = stream.sample_aspect_ratio
             noted = {**container.metadata, **stream.metadata}
-            streams = sum(other.type == "video" for other in container.streams)
+            streams = sum(other.type == "video" and other.frames != 1 for other in container.streams)
         self._layout = layout(first, aspect)
         self._index = index
         self._lock = threading.Lock()
