@@ -20,6 +20,8 @@ from blender_addon.contract.errors import ErrorCode, MienError
 from blender_addon.contract.placement import face_place, translation_to
 from blender_addon.contract.smoothing import DEFAULT_STRENGTH, Group, channel_group
 
+RETURN_SECONDS = 0.25
+"""Time in which a face that was lost for at least as long is taken up again; after shorter losses it is shorter."""
 _CONJUGATE = np.array([1.0, -1.0, -1.0, -1.0])
 
 
@@ -75,10 +77,12 @@ class CausalFilter:
         self._turns = _OneEuro([_HEAD, _HEAD, _JAW, _EYE, _EYE], factor, _Turning())
         self._time: float | None = None
         self._last: LiveFrame | None = None
+        self._lost = self._back = 0.0
 
     def reset(self) -> None:
         """Forget all frames, as after a cut or for another person."""
         self._time = self._last = None
+        self._lost = self._back = 0.0
         for part in (self._coefficients, self._place, self._turns):
             part.value = None
 
@@ -104,14 +108,26 @@ class CausalFilter:
         return self._last
 
     def _smoothed(self, frame: LiveFrame, step: float) -> LiveFrame:
-        values = self._coefficients.update(np.concatenate((frame.expression, frame.eyelids)), step)
+        most = self._taken_up(step)
+        values = self._coefficients.update(np.concatenate((frame.expression, frame.eyelids)), step, most)
         turns = np.concatenate((frame.head_rotation, frame.neck, frame.jaw, frame.eyes)).reshape(5, 3)
-        turns = self._turns.update(rotations.to_quaternions(turns), step)
-        place = self._place.update(face_place(frame.head_rotation, frame.translation), step)
+        turns = self._turns.update(rotations.to_quaternions(turns), step, most)
+        place = self._place.update(face_place(frame.head_rotation, frame.translation), step, most)
         return self._frame(values, turns, place)
+
+    def _taken_up(self, step: float) -> float:
+        """Largest part of the way to a frame that may be gone: grows to 1 after a loss."""
+        if not self._lost:
+            return 1.0
+        self._back += step
+        most = min(1.0, self._back / min(self._lost, RETURN_SECONDS))
+        if most == 1.0:
+            self._lost = self._back = 0.0
+        return most
 
     def _relaxed(self, step: float) -> LiveFrame:
         """Expression, eyelids, jaw and eyes on their way to rest, as in `gaps`."""
+        self._lost, self._back = self._lost + step, 0.0
         left = math.exp(-step / RELAX_SECONDS)
         parts = np.array([1.0, 1.0, left, left, left])
         values = self._coefficients.rest(self._coefficients.value * left)
@@ -183,8 +199,8 @@ class _OneEuro:
         self.value: np.ndarray | None = None
         self._speed: np.ndarray | None = None
 
-    def update(self, value: np.ndarray, step: float) -> np.ndarray:
-        """The smoothed value `step` seconds after the one before."""
+    def update(self, value: np.ndarray, step: float, most: float) -> np.ndarray:
+        """The smoothed value `step` seconds after the one before, at `most` this part of the way to the new one."""
         if self.value is None:
             return self.rest(value)
         way = self._space.way(self.value, value)
@@ -192,7 +208,7 @@ class _OneEuro:
         follow = follow.reshape(follow.shape + (1,) * (way.ndim - 1))
         self._speed += follow * (way / step - self._speed)
         cutoff = self._cutoff + self._gain * self._space.size(self._speed)  # equation 9
-        self.value = self._space.go(self.value, value, self._part(cutoff, step))
+        self.value = self._space.go(self.value, value, np.minimum(self._part(cutoff, step), most))
         return self.value
 
     def rest(self, value: np.ndarray) -> np.ndarray:
