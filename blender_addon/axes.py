@@ -86,7 +86,12 @@ def quaternions(axis_angle: np.ndarray) -> np.ndarray:
 
 def rotation_matrices(axis_angle: np.ndarray) -> np.ndarray:
     """Rotation matrices (..., 3, 3) of rotations (..., 3) given as axis-angle in radians."""
-    w, x, y, z = np.moveaxis(quaternions(axis_angle), -1, 0)
+    return matrices(quaternions(axis_angle))
+
+
+def matrices(unit: np.ndarray) -> np.ndarray:
+    """Rotation matrices (..., 3, 3) of unit quaternions (..., 4) w, x, y, z."""
+    w, x, y, z = np.moveaxis(np.asarray(unit, dtype=np.float64), -1, 0)
     rows = (
         (1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)),
         (2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From takes to a scene: heads, their keyframes, the camera and the photo. The panel and `headless.py` both use it."""
+"""From takes to a scene: heads, keys, the camera and the photo or footage. The panel and `headless.py` both use it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ from typing import Any
 import bpy
 
 from . import axes
-from .animation.apply import apply_take
+from .animation import scene_time
+from .animation.apply import ApplyOptions, key_take
+from .animation.timing import Timing, is_clip
 from .camera.background import load_photo, show_behind
+from .camera.footage import load_footage, show_footage, start_in_scene
 from .camera.match import add_camera, image_size, match_render, same_camera
 from .contract.errors import ErrorCode, MienError
 from .contract.head import HeadDescription
@@ -26,15 +29,24 @@ class SceneOptions:
 
     Attributes:
         build: How heads are built.
-        name: Name of the heads; None to name them after the photo.
-        use_camera: Make the captures' camera the scene's and give renders the photo's size.
-        pack_photo: Put the photo into the .blend.
+        name: Name of the heads; None to name them after the source.
+        use_camera: Make the captures' camera the scene's and give renders the source's size.
+        pack_photo: Put a photo into the .blend; footage stays where it is.
+        start: Scene frame of the first sample; None for where the footage already is in the scene, else the current
+            frame.
+        timing: One source frame per scene frame, or real time.
+        neck_share: Part of the head's rotation, 0 to 1, that the neck makes instead of the root.
+        take_files: Where the takes are saved, in their order; smoothing reads them from there.
     """
 
     build: BuildOptions = field(default_factory=BuildOptions)
     name: str | None = None
     use_camera: bool = True
     pack_photo: bool = False
+    start: int | None = None
+    timing: Timing = "conform"
+    neck_share: float = 0.0
+    take_files: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -55,14 +67,17 @@ class Captured:
 
 
 def add_captures(
-    head: HeadDescription, takes: Sequence[Take], photo: str | None, scene: Any, options: SceneOptions | None = None
+    head: HeadDescription, takes: Sequence[Take], source: str | None, scene: Any, options: SceneOptions | None = None
 ) -> Captured:
-    """Build one head for each take. Faces of one photo stand before one camera, as they did.
+    """Build one head for each take. Faces of one source stand before one camera, as they did.
+
+    The scene gets the footage's frame rate and range where nothing else is animated in it.
 
     Args:
         head: The head that all takes belong to.
-        takes: At least one take.
-        photo: The photo; None for none behind the heads.
+        takes: At least one take, all of one source.
+        source: Photo, movie, or numbered images (folder, pattern or one of them) to show behind the heads, or None. It
+            must have the pictures that the takes name by their times and numbers.
         scene: The scene of the context.
         options: How; the defaults suit a new scene.
 
@@ -77,20 +92,34 @@ def add_captures(
         raise MienError(ErrorCode.USAGE, "There is no take to build a head from.", "Capture a face first.")
     for take in takes:
         _require_match(head, take)
-    wanted = options.name or names.from_file(takes[0].meta.source or photo or "")
+    files = (*options.take_files, *[""] * len(takes))[: len(takes)]
+    choices = [ApplyOptions(options.start, options.timing, options.neck_share, file) for file in files]
+    wanted = options.name or names.from_file(takes[0].meta.source or source or "")
+    plan = scene_time.plan(scene, takes, _start(scene, takes[0], source, options), options.timing, [])
     captured: list[CapturedHead] = []
     cameras: list[tuple[Take, Any]] = []
-    for take in takes:
+    spans: list[tuple[float, float]] = []
+    for take, choice in zip(takes, choices, strict=True):
         built = build_head(head, take.identity, wanted, scene, options.build)
         camera = _camera_for(take, built, cameras)
-        action = apply_take(bpy.data.objects[built.mesh], take, scene)
-        captured.append(CapturedHead(built, camera.name, action))
-    warnings = _show_photo(photo, cameras, options) if photo else ()
+        applied = key_take(bpy.data.objects[built.mesh], take, plan, choice)
+        spans.append((applied.first, applied.last))
+        captured.append(CapturedHead(built, camera.name, applied.action))
+    scene_time.set_range(scene, plan, min(first for first, _ in spans), max(last for _, last in spans))
+    warnings = plan.warnings + (_show_source(source, cameras, plan, options) if source else ())
     if options.use_camera:
         scene.camera = cameras[0][1]
         match_render(scene, cameras[0][0])
     _make_active(captured[0].head.mesh)
     return Captured(tuple(captured), warnings)
+
+
+def _start(scene: Any, take: Take, source: str | None, options: SceneOptions) -> int | None:
+    """Where footage that is already in the scene has the take's first frame, if nothing else was asked for."""
+    if options.start is not None or source is None or not is_clip(take):
+        return options.start
+    number = int(take.extra["frame"][0]) if "frame" in take.extra else 1
+    return start_in_scene(scene, source, number)
 
 
 def _require_match(head: HeadDescription, take: Take) -> None:
@@ -111,15 +140,22 @@ def _camera_for(take: Take, built: HeadNames, cameras: list[tuple[Take, Any]]) -
     return camera
 
 
-def _show_photo(photo: str, cameras: list[tuple[Take, Any]], options: SceneOptions) -> tuple[str, ...]:
+def _show_source(
+    source: str, cameras: list[tuple[Take, Any]], plan: scene_time.Plan, options: SceneOptions
+) -> tuple[str, ...]:
+    """Show photo or footage behind the heads. What was asked for are the heads: a backdrop that fails is only said."""
     try:
-        image = load_photo(photo, pack=options.pack_photo)
+        if is_clip(cameras[0][0]):
+            footage = load_footage(source)
+            said = [warning for take, camera in cameras for warning in show_footage(camera, footage, take, plan)]
+            return tuple(dict.fromkeys(said))
+        image = load_photo(source, pack=options.pack_photo)
     except MienError as error:
-        return (str(error),)  # the head is what was asked for; the missing backdrop is said, not fatal
+        return (str(error),)
     for _, camera in cameras:
         show_behind(camera, image)
     if tuple(image.size) != image_size(cameras[0][0]):
-        return (f"{photo} has changed since it was captured, so it may not line up. Capture it again.",)
+        return (f"{source} has changed since it was captured, so it may not line up. Capture it again.",)
     return ()
 
 

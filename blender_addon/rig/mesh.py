@@ -62,19 +62,27 @@ def joints_at_rest(mesh: Any, vertices: np.ndarray) -> dict[str, np.ndarray]:
     Raises:
         MienError: BAD_HEAD when the mesh was edited so that it is no longer a head of Mien.
     """
-    joints = {}
-    for joint in JOINT_NAMES:
+    return dict(zip(JOINT_NAMES, joint_regressor(mesh) @ vertices.astype(np.float64), strict=True))
+
+
+def joint_regressor(mesh: Any) -> np.ndarray:
+    """The joint regressor (5, V) float64 of a mesh made by `build_mesh`.
+
+    Raises:
+        MienError: BAD_HEAD when the mesh was edited so that it is no longer a head of Mien.
+    """
+    count = len(mesh.vertices)
+    rows = np.empty((len(JOINT_NAMES), count), dtype=np.float32)
+    for row, joint in zip(rows, JOINT_NAMES, strict=True):
         attribute = mesh.attributes.get(names.JOINT_ATTRIBUTE.format(joint))
-        if attribute is None or len(attribute.data) != len(vertices):
+        if attribute is None or len(attribute.data) != count:
             raise MienError(
                 ErrorCode.BAD_HEAD,
                 f"The mesh '{mesh.name}' has lost the attribute that places its joints.",
                 "Capture the face again, or undo the change to the mesh.",
             )
-        row = np.empty(len(vertices), dtype=np.float32)
         attribute.data.foreach_get("value", row)
-        joints[joint] = row.astype(np.float64) @ vertices.astype(np.float64)
-    return joints
+    return rows.astype(np.float64)
 
 
 def _polygons(polygons: np.ndarray) -> list[list[int]]:

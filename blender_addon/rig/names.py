@@ -13,6 +13,10 @@ HEAD_LICENCE = "mien_licence"
 COMMERCIAL_USE = "mien_commercial_use"
 JOINTS_FOLLOW = "mien_joints_follow_expression"
 TAKE_TRANSLATION = "mien_translation"
+CAMERA = "mien_camera"
+"""Source, image size and K of the camera that the head stands before."""
+PREVIEW = "mien_preview"
+"""Set on heads that only show a running capture."""
 JOINT_ATTRIBUTE = "mien_joint_{}"
 """Mesh attribute with one joint's row of the joint regressor, so that a saved head can place its bones again."""
 
@@ -71,6 +75,11 @@ def is_mien_head(item: object) -> bool:
     return getattr(item, "type", "") == "MESH" and HEAD_SHA256 in item.keys()  # type: ignore[attr-defined]
 
 
+def is_preview(item: object) -> bool:
+    """Whether an object is a head that only shows a running capture."""
+    return is_mien_head(item) and PREVIEW in item.keys()  # type: ignore[attr-defined]
+
+
 def heads(objects: Iterable[object]) -> list[object]:
-    """Those of the objects that are heads' meshes."""
-    return [item for item in objects if is_mien_head(item)]
+    """Those of the objects that are heads' meshes, without previews."""
+    return [item for item in objects if is_mien_head(item) and not is_preview(item)]

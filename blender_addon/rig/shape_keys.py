@@ -79,6 +79,12 @@ def rest_vertices(mesh: Any) -> np.ndarray:
     return rest
 
 
+def key_offsets(mesh: Any, name: str) -> np.ndarray:
+    """How a key at 1 moves each vertex (V, 3) from Basis, metres, Blender's axes."""
+    blocks, count = mesh.shape_keys.key_blocks, len(mesh.vertices)
+    return _points(blocks[name], count).astype(np.float64) - _points(blocks[0], count)
+
+
 def _add(mesh_object: Any, name: str, basis: np.ndarray, offsets: np.ndarray, limits: tuple[float, float]) -> Any:
     key = compat.new_shape_key(mesh_object, name, *limits)
     _set_points(key, basis + offsets)

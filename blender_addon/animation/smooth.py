@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Smooth a performance anew in its curves, without a new capture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from .. import compat
+from ..contract.errors import ErrorCode, MienError
+from ..contract.smoothing import Group, smooth
+from ..contract.take import Take
+from .apply import held_keys
+from .curves import checksum, rewrite_curves
+from .head import HeadParts, curves_of, parts_for, parts_of
+from .record import KEY_ACTION, TakeRecord, read_record, write_record
+from .timing import key_frames
+
+
+def performance_of(mesh_object: Any) -> Any | None:
+    """The action with the performance of a head: the one that it plays, else that of its last strip."""
+    parts = parts_of(mesh_object)
+    data = parts.rig.animation_data
+    if data is None:
+        return None
+    strips = [strip.action for track in data.nla_tracks for strip in track.strips]
+    return next((action for action in (data.action, *reversed(strips)) if read_record(action) is not None), None)
+
+
+def record_of(mesh_object: Any) -> TakeRecord | None:
+    """What the performance of a head was made from; None for a head without one."""
+    return read_record(performance_of(mesh_object))
+
+
+def curves_changed(mesh_object: Any) -> bool:
+    """Whether values of a head's performance were edited since they were written. Moving keys in time does not count.
+
+    Raises:
+        MienError: USAGE for a head without a performance; BAD_HEAD.
+    """
+    action, record = _performance(mesh_object)
+    return checksum(action, _key_action(action), parts_of(mesh_object)) != record.checksum
+
+
+def resmooth(
+    mesh_object: Any,
+    take: Take,
+    strength: float,
+    groups: Mapping[Group, float] | None = None,
+    force: bool = False,
+) -> None:
+    """Rewrite the values of a head's performance for another smoothing; its keys stay where they are in time.
+
+    Args:
+        mesh_object: A head's mesh object with a performance.
+        take: The take that the performance was made from.
+        strength: 0 for the unsmoothed values, 0.5 is the default, 1 is strong.
+        groups: Factors on it by group of channels, see `contract.smoothing`.
+        force: Overwrite what was edited by hand.
+
+    Raises:
+        MienError: USAGE without a performance, with `details["cause"]` "edited" for curves that were edited by hand, or
+            for a strength out of range; BAD_TAKE for a take without unsmoothed values or another take; WRONG_HEAD;
+            BAD_HEAD.
+    """
+    parts = parts_for(mesh_object, take)
+    action, record = _performance(mesh_object)
+    _require_take(take, record)
+    key_action = _key_action(action)
+    if not force and checksum(action, key_action, parts) != record.checksum:
+        message = f"The curves of '{action.name}' were edited after the capture, and smoothing would overwrite that."
+        remedy = "Push the edited action to the NLA and apply the take again, or smooth anyway."
+        raise MienError(ErrorCode.USAGE, message, remedy, {"cause": "edited"})
+    smoothed = smooth(take, strength, groups)
+    _rewrite(parts, action, smoothed, record)
+    write_record(
+        action,
+        replace(
+            record,
+            smoothing=float(strength),
+            groups=dict(groups or {}),
+            checksum=checksum(action, key_action, parts),
+        ),
+    )
+
+
+def _rewrite(parts: HeadParts, action: Any, take: Take, record: TakeRecord) -> None:
+    curves = curves_of(parts, take, np.array(record.origin), record.neck_share)
+    frames, holds = key_frames(take, record.start, record.rate), held_keys(take)
+    for owner, animated, found in ((parts.rig, action, curves.rig), (parts.keys, _key_action(action), curves.keys)):
+        rewrite_curves(compat.channels_in(animated, owner), found, frames, holds)
+
+
+def _performance(mesh_object: Any) -> tuple[Any, TakeRecord]:
+    action = performance_of(mesh_object)
+    record = read_record(action)
+    if action is None or record is None:
+        message = f"'{mesh_object.name}' has no captured performance."
+        raise MienError(ErrorCode.USAGE, message, "Capture one, or apply a take to it.")
+    return action, record
+
+
+def _require_take(take: Take, record: TakeRecord) -> None:
+    if (take.meta.source, take.meta.person) != (record.source, record.person):
+        message = f"The performance was not made from the take of {take.meta.source}."
+        raise MienError(ErrorCode.BAD_TAKE, message, "Apply that take first.", {"cause": "other"})
+
+
+def _key_action(action: Any) -> Any:
+    return action.get(KEY_ACTION) or action
