@@ -133,9 +133,10 @@ def _read_by_ffmpeg(path: Path) -> np.ndarray:
     except (av.error.FFmpegError, StopIteration) as error:
         reason = f"is damaged, or not the kind of {kind.upper()} picture that FFmpeg reads"
         raise bad_clip(path, "damaged", reason, "Save the pictures as PNG in another program and use those.") from error
-    colour = srgb_of_linear(values[..., :3])
-    if values.shape[-1] == 4:  # the colours of EXR are multiplied with their opacity
-        colour = colour + (1 - np.clip(values[..., 3:], 0, 1)) * (BACKDROP / 255)
+    opacity = np.clip(np.nan_to_num(values[..., 3:]), 0, 1) if values.shape[-1] == 4 else np.ones(1)
+    # The colours of EXR are multiplied with their opacity; pictures without EXR's precision are mixed as sRGB.
+    colour = srgb_of_linear(values[..., :3] / np.maximum(opacity, 1e-6))
+    colour = opacity * colour + (1 - opacity) * (BACKDROP / 255)
     return (np.clip(colour, 0, 1) * 255 + 0.5).astype(np.uint8)
 
 
@@ -144,7 +145,7 @@ def _floats(frame: av.VideoFrame) -> np.ndarray:
     name = frame.format.name
     if name.startswith("gray"):
         return np.repeat(frame.to_ndarray(format="grayf32le")[..., None], 3, axis=-1)
-    wanted = "gbrapf32le" if "a" in name.removeprefix("gbr").split("f")[0] else "gbrpf32le"
+    wanted = "gbrapf32le" if name.startswith(("gbrapf", "rgbaf", "yaf")) else "gbrpf32le"
     return np.ascontiguousarray(frame.to_ndarray(format=wanted))
 
 

@@ -12,6 +12,8 @@ _USUAL = [
     for text in "10 12 12.5 15 24000/1001 24 25 30000/1001 30 48000/1001 48 50 60000/1001 60 90 100 120000/1001 120 240".split()  # noqa: E501
 ]
 """Rates that cameras and programs use; a measured rate within `_NEAR` of one is that one."""
+_ROUNDED = 1e-5
+"""How near a header's rate must be: headers round, too."""
 _NEAR = 0.0004
 _COARSE = 0.004
 """How near where the clock's unit leaves more doubt; 23.976 and 24 are 0.001 apart, and the nearest one wins."""
@@ -56,12 +58,15 @@ def nominal_rate(times: np.ndarray, tick: float, claimed: Fraction | None) -> fl
     even = is_even(times, tick)
     gaps = np.diff(times)
     # The gaps that differ from the median by no more than the clock's rounding are one gap; their mean is finer.
-    step = float(np.mean(gaps if even else gaps[np.abs(gaps - np.median(gaps)) <= 1.5 * tick]))
+    step = float(np.mean(gaps if even else gaps[np.abs(gaps - np.sort(gaps)[len(gaps) // 2]) <= 1.5 * tick]))
     measured = 1.0 / step
     near = max(_NEAR, min(2 * tick / step / len(gaps), _COARSE)) if even else _COARSE
-    candidates = [claimed] if claimed and claimed > 0 else []
-    candidates += sorted(_USUAL, key=lambda rate: abs(float(rate) - measured))
-    for rate in candidates:
-        if abs(float(rate) - measured) <= near * measured:
-            return float(rate)
-    return measured
+    if claimed and abs(float(claimed) - measured) <= near * measured:
+        return _usual(float(claimed), _ROUNDED)
+    return _usual(measured, near)
+
+
+def _usual(rate: float, near: float) -> float:
+    """The usual rate nearest to one if it is within a share `near` of it, else the rate itself."""
+    nearest = min((float(usual) for usual in _USUAL), key=lambda usual: abs(usual - rate))
+    return nearest if abs(nearest - rate) <= near * rate else rate
