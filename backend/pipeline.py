@@ -5,5 +5,22 @@ from __future__ import annotations
 
 from backend.chain.photo import capture_photo
 from backend.chain.result import CaptureResult, draw_overlay, posed_vertices
+from backend.media.clip import is_clip
+from backend.progress import Progress, no_progress
+from backend.session import Session
+from blender_addon.contract.options import CaptureOptions
 
-__all__ = ["CaptureResult", "capture_photo", "draw_overlay", "posed_vertices"]
+__all__ = ["CaptureResult", "capture", "capture_photo", "draw_overlay", "posed_vertices"]
+
+
+def capture(session: Session, options: CaptureOptions, progress: Progress = no_progress) -> CaptureResult:
+    """A photo or a clip to one take for each asked-for person.
+
+    Raises:
+        MienError: What `capture_photo` and `capture_clip` raise.
+    """
+    if not is_clip(options.source):
+        return capture_photo(session, options, progress)
+    from backend.chain.clip import capture_clip  # here: a photo needs none of it
+
+    return capture_clip(session, options, progress)

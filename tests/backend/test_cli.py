@@ -31,7 +31,7 @@ class Chain:
     options: list[object] = field(default_factory=list)
     during: list[object] = field(default_factory=list)
 
-    def capture_photo(self, session, options, progress):
+    def capture(self, session, options, progress):
         self.options.append(options)
         progress("faces", 0.5, "Finding faces")
         for action in self.during:
@@ -42,7 +42,9 @@ class Chain:
         faces = [{"face": n + 1, "landmark_error": 0.021, "confidence": 0.9} for n in range(self.faces)]
         report = {"seconds": {"read": 0.1}, "faces": faces, "found": [[0, 0, 1, 1]] * 3} | self.report
         photo = SimpleNamespace(path=options.source, pixels=np.zeros((2, 3, 3), np.uint8))
-        return SimpleNamespace(takes=takes, report=report, photo=photo)
+        return SimpleNamespace(
+            takes=takes, report=report, picture=photo, contact_sheet=None, of_clip="clip" in report
+        )
 
     def draw_overlay(self, session, result):
         return np.full((4, 5, 3), 128, np.uint8)
@@ -55,7 +57,7 @@ class Chain:
 @pytest.fixture
 def chain(monkeypatch, mien_home) -> Chain:
     made = Chain()
-    pipeline = SimpleNamespace(capture_photo=made.capture_photo, draw_overlay=made.draw_overlay)
+    pipeline = SimpleNamespace(capture=made.capture, draw_overlay=made.draw_overlay)
     monkeypatch.setitem(sys.modules, "backend.pipeline", pipeline)
     monkeypatch.setitem(sys.modules, "backend.session", SimpleNamespace(Session=made.session))
     return made
@@ -164,7 +166,7 @@ class TestFailures:
         def full(path, pixels):
             raise outputs.file_error(path, OSError(28, "No space left on device"))
 
-        monkeypatch.setattr(outputs, "write_png", full)
+        monkeypatch.setattr(commands, "write_png", full)
         assert main(["capture", str(photo)]) == EXIT_CODES[ErrorCode.NO_SPACE]
         assert str(photo.with_name("anna.overlay.png")) in capsys.readouterr().err
         assert names(photo.parent) == {"anna.jpg", "anna.take.npz"}
@@ -180,7 +182,7 @@ class TestFailures:
         ("arguments", "said"),
         [
             ([], "required: COMMAND"),
-            (["capture"], "required: PHOTO"),
+            (["capture"], "required: SOURCE"),
             (["capture", "a.jpg", "--face", "1", "--all-faces"], "not allowed with"),
             (["capture", "a.jpg", "--face", "0"], "not a whole number from 1"),
             (["capture", "a.jpg", "--face", "x"], "x is not a whole number from 1"),

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""More pictures of the same person, from which the shape of the head is learnt too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from backend.faces.face import Face
+from backend.faces.landmarker import FaceFinder
+from backend.faces.appearance import look, sharpness
+from backend.faces.people import TrackStatistics, TrackSummary, likeness
+from backend.faces.tracking import Sighting
+from backend.media.clip import is_clip, open_clip
+from backend.media.images import read_image
+from backend.progress import Progress
+from backend.solve.camera import choose_focal
+from backend.solve.shot import Views
+from blender_addon.contract.errors import ErrorCode, MienError
+
+FRAMES_OF_A_CLIP = 8
+"""Frames that are looked at in a reference that is a clip, evenly spread."""
+
+
+def reference_views(
+    finder: FaceFinder, references: Sequence[str], tracks: Sequence[TrackSummary], progress: Progress
+) -> tuple[Views, ...]:
+    """The person's face in each reference, one group of views with a camera of its own for each file.
+
+    Args:
+        finder: The face finder.
+        references: Paths of photos and clips.
+        tracks: The person's in the captured clip: of several faces in a picture the one that is most like them counts.
+        progress: Told of each file.
+
+    Raises:
+        MienError: What reading a reference raises; NO_FACE where one shows no face; CANCELLED.
+    """
+    groups = []
+    for number, reference in enumerate(references, start=1):
+        progress("references", 0.0, f"Looking at reference {number} of {len(references)}")
+        progress.check_cancelled()
+        groups.append(_views(finder, Path(reference), tracks))
+    return tuple(groups)
+
+
+def _views(finder: FaceFinder, path: Path, tracks: Sequence[TrackSummary]) -> Views:
+    faces: list[Face] = []
+    focal, size = None, (0, 0)
+    for pixels, camera in _pictures(path):
+        size = (pixels.shape[1], pixels.shape[0])
+        focal = focal or choose_focal(camera, None)
+        faces += _same_person(finder, pixels, tracks)
+    if not faces or focal is None:
+        message = f"No face was found in the reference {path}."
+        raise MienError(ErrorCode.NO_FACE, message, "Leave it out, or use one that shows the face from the front.")
+    return Views(
+        landmarks=np.stack([face.landmarks for face in faces]),
+        scores=np.stack([face.blendshapes for face in faces]),
+        image_size=size,
+        focal=focal,
+    )
+
+
+def _same_person(finder: FaceFinder, pixels: np.ndarray, tracks: Sequence[TrackSummary]) -> list[Face]:
+    """The face that is most like the person; none where there is no face."""
+    found = finder.find(pixels)
+    if len(found) > 1:
+        found = [max(found, key=lambda face: _likeness(finder, pixels, face, tracks))]
+    return [finder.refine(pixels, face) for face in found]
+
+
+def _likeness(finder: FaceFinder, pixels: np.ndarray, face: Face, tracks: Sequence[TrackSummary]) -> float:
+    (seen,) = finder.follow(pixels, [face])
+    if seen is None:
+        return -1.0
+    statistics = TrackStatistics(pixels.shape[1], pixels.shape[0])
+    statistics.add(0, [Sighting(0, seen.face, sharpness(seen), look(seen))])
+    (summary,) = statistics.summaries()
+    return max(likeness(track, summary) for track in tracks)
+
+
+def _pictures(path: Path) -> Iterator[tuple[np.ndarray, object]]:
+    """Pixels of each picture of a reference with what is known of its camera."""
+    if not is_clip(path):
+        photo = read_image(path)
+        yield photo.pixels, photo
+        return
+    with open_clip(path) as clip:
+        last = len(clip.info.times) - 1
+        for index in np.unique(np.linspace(0, last, FRAMES_OF_A_CLIP).round().astype(int)):
+            for frame in clip.frames(int(index), int(index)):
+                yield frame.pixels, clip.info

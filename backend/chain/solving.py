@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One person of a clip: first one head from chosen frames, then every frame with that head."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from backend.clock import Clock
+from backend.device import available_cores
+from backend.engines.params import FaceParams
+from backend.faces.people import Person
+from backend.media.clip import ClipInfo
+from backend.progress import Progress
+from backend.reprojection.evidence import Evidence
+from backend.solve.camera import Focal
+from backend.solve.frames import FrameSolver, FramesSolution
+from backend.solve.selection import choose_frames
+from backend.solve.shot import Shot, Views, solve_shot
+from backend.store.observations import Observations
+from backend.store.solved import SolvedFrames
+
+from .people import Sightings
+
+VIEWS = 16
+"""Frames from which the head is learnt."""
+BATCH = 32
+"""Frames that are solved and saved at once; see `FrameSolver` for why results do not depend on it."""
+AT_ONCE = 2
+"""Batches side by side on a CPU: each uses one core for most of its time."""
+
+
+@dataclass(frozen=True)
+class Solved:
+    """The frames in which a person was seen.
+
+    Attributes:
+        shot: Identity and focal length.
+        focal: That of the clip.
+        frames: (N,) index into the clip.
+        presence: (N,)
+        frontal: (N,)
+        params: N frames.
+        translation: (N,3) metres, camera space.
+        errors: (N,) landmark error over the outer-eye distance.
+        identity_frames: Indices of the frames from which the identity was learnt.
+    """
+
+    shot: Shot
+    focal: Focal
+    frames: np.ndarray
+    presence: np.ndarray
+    frontal: np.ndarray
+    params: FaceParams
+    translation: np.ndarray
+    errors: np.ndarray
+    identity_frames: np.ndarray
+
+
+def solve_person(
+    evidence: Evidence,
+    observations: Observations,
+    sightings: Sightings,
+    person: Person,
+    info: ClipInfo,
+    focal: Focal,
+    references: Sequence[Views],
+    folder: Path,
+    progress: Progress,
+    clock: Clock,
+) -> Solved:
+    """Solve every frame in which a person was seen.
+
+    Args:
+        evidence: The engine, with its head.
+        observations: What was seen.
+        sightings: The same in brief.
+        person: Who.
+        info: The clip.
+        focal: Its focal length; found with the identity where it is only assumed.
+        references: Further views of the same person.
+        folder: Where solved frames are kept.
+        progress: From 0 to 1 for this person.
+        clock: Gets the seconds of "identity" and "frames".
+
+    Raises:
+        MienError: CANCELLED, NO_SPACE, NOT_PERMITTED.
+    """
+    size = (info.width, info.height)
+    places = sightings.of(person)
+    progress("identity", 0.0, f"Learning the head of person {person.number}")
+    progress.check_cancelled()
+    with clock.stage("identity"):
+        quality = sightings.presence[places] * sightings.frontal[places] * sightings.sharpness[places]
+        chosen = choose_frames(sightings.rotation[places], sightings.blendshapes[places], quality, VIEWS)
+        records = observations.read(places[chosen])
+        views = Views(records["landmarks"].astype(np.float64), records["blendshapes"], size, focal)
+        shot = solve_shot(evidence, [views, *references])
+    with clock.stage("frames"):
+        solver = FrameSolver(evidence, shot)
+        solution = _solve_frames(solver, evidence, shot, observations, places, folder, progress)
+    return Solved(
+        shot=shot,
+        focal=shot.focal,
+        frames=sightings.frame[places],
+        presence=sightings.presence[places],
+        frontal=sightings.frontal[places],
+        params=solution.params,
+        translation=solution.translation,
+        errors=solution.landmark_error,
+        identity_frames=sightings.frame[places][chosen],
+    )
+
+
+def _solve_frames(
+    solver: FrameSolver,
+    evidence: Evidence,
+    shot: Shot,
+    observations: Observations,
+    places: np.ndarray,
+    folder: Path,
+    progress: Progress,
+) -> FramesSolution:
+    """All frames; those that an earlier capture solved with the same head are taken from disk."""
+    asked = (evidence.head.sha256, shot.identity.tobytes(), shot.focal, places.tobytes())
+    name = hashlib.sha256(repr(asked).encode()).hexdigest()[:16]
+    with closing(SolvedFrames(folder / f"solved-{name}.bin", evidence.head)) as file:
+        for solution in _in_order(solver, observations, places[len(file) :]):
+            progress.check_cancelled()
+            file.append(solution)
+            progress("solve", len(file) / len(places), "Solving frames")
+        return file.read(shot.identity)
+
+
+def _in_order(solver: FrameSolver, observations: Observations, places: np.ndarray) -> Iterator[FramesSolution]:
+    """Solve batches, a few at a time, and give them in order."""
+    ahead: deque[Future[FramesSolution]] = deque()
+    with ThreadPoolExecutor(min(AT_ONCE, available_cores()), "solve") as pool:
+        for start in range(0, len(places), BATCH):
+            records = observations.read(places[start : start + BATCH])
+            landmarks = records["landmarks"].astype(np.float64)
+            ahead.append(pool.submit(solver.solve, landmarks, records["blendshapes"]))
+            if len(ahead) > AT_ONCE:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
