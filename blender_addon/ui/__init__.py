@@ -7,13 +7,37 @@ import atexit
 
 
 def _classes() -> tuple[type, ...]:
-    """All classes, those that others refer to first."""
-    from . import backend_operators, capture_operators, drop, face_panels, head_operators, panels
+    """All classes, those that others refer to first; the panels in the order of work."""
+    from . import (
+        backend_operators,
+        capture_operators,
+        capture_panels,
+        drop,
+        face_panels,
+        head_operators,
+        live_operators,
+        source_operators,
+        source_panels,
+        state_panel,
+        take_operators,
+        takes_panels,
+    )
     from .preferences import MienPreferences
-    from .properties import MienSettings, MienTake
+    from .properties import MienReference, MienSettings
+    from .records import MienJob
+    from .take_properties import MienTake
 
-    modules = (capture_operators, backend_operators, head_operators, panels, face_panels, drop)
-    return (MienPreferences, MienTake, MienSettings, *(cls for module in modules for cls in module.CLASSES))
+    operators = (
+        source_operators,
+        capture_operators,
+        live_operators,
+        backend_operators,
+        take_operators,
+        head_operators,
+    )
+    panels = (state_panel, source_panels, capture_panels, takes_panels, face_panels, drop)
+    own = (MienPreferences, MienJob, MienTake, MienReference, MienSettings)
+    return (*own, *(cls for module in (*operators, *panels) for cls in module.CLASSES))
 
 
 def register() -> None:
@@ -21,13 +45,14 @@ def register() -> None:
     import bpy
 
     from .. import compat
+    from . import ticker
     from .properties import add_to_scenes
-    from .session import before_load, end_session
+    from .session import end_session
 
     for cls in _classes():
         bpy.utils.register_class(cls)
     add_to_scenes()
-    bpy.app.handlers.load_pre.append(before_load)
+    ticker.add_handlers()
     compat.add_exit_handler(end_session)
     atexit.register(end_session)
 
@@ -37,16 +62,19 @@ def unregister() -> None:
     import bpy
 
     from .. import compat
-    from . import dots, facts
+    from . import dots, facts, pictures, smoothing, ticker
     from .properties import remove_from_scenes
-    from .session import before_load, end_session
+    from .session import end_session
 
+    ticker.stop()
     end_session()
     atexit.unregister(end_session)
     compat.remove_exit_handler(end_session)
-    bpy.app.handlers.load_pre.remove(before_load)
+    ticker.remove_handlers()
     remove_from_scenes()
     for cls in reversed(_classes()):
         bpy.utils.unregister_class(cls)
     facts.forget()
+    pictures.forget()
+    smoothing.forget()
     dots.forget()

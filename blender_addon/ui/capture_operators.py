@@ -1,128 +1,139 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Operators around a capture: choose a photo, start, cancel."""
+"""Operators around captures: start, cancel, pick up."""
 
 from __future__ import annotations
 
-import os
+from dataclasses import replace
 from typing import Any
 
 import bpy
-from bpy.props import BoolProperty, EnumProperty, IntProperty, StringProperty
-from bpy_extras.io_utils import ImportHelper
+from bpy.props import BoolProperty, EnumProperty, FloatProperty, IntProperty, StringProperty
 
 from ..contract.errors import MienError
-from .facts import PHOTO_SUFFIXES, Facts, facts, shown_path
-from .properties import request_from
+from ..contract.status import JobState
+from .asking import request_from
+from .facts import facts_now
+from .request import Request
+from .running import Running
 from .session import session
+from .source_operators import refusal, take_source
 
 
-def _refusal(photo: str, found: Facts) -> str:
-    return f"{shown_path(photo)}: {found.text}. Choose a JPEG, PNG or HEIC photo of a face."
-
-
-class MIEN_OT_choose_photo(bpy.types.Operator, ImportHelper):
-    """Choose the photo of a face"""
-
-    bl_idname = "mien.choose_photo"
-    bl_label = "Choose Face Photo"
-    bl_options = {"REGISTER", "UNDO"}
-
-    filepath: StringProperty(
-        name="Photo",
-        description="Photo of the face to capture; without one the file browser opens",
-        subtype="FILE_PATH",
-        options={"SKIP_SAVE"},  # a path of the last time would count as dropped, and the browser would not open
-    )
-    filter_glob: StringProperty(default=";".join(f"*{suffix}" for suffix in PHOTO_SUFFIXES), options={"HIDDEN"})
-
-    def invoke(self, context: Any, event: Any) -> set[str]:
-        """Open the file browser, unless a photo was dropped."""
-        if self.filepath and os.path.isfile(self.filepath):
-            return self.execute(context)
-        self.filepath = bpy.path.abspath(context.scene.mien.photo)  # so that the browser opens where it is
-        return ImportHelper.invoke(self, context, event)
-
-    def execute(self, context: Any) -> set[str]:
-        """Take the photo."""
-        found = facts(self.filepath)
-        if found.problem:
-            self.report({"ERROR"}, _refusal(self.filepath, found))
-            return {"CANCELLED"}
-        settings = context.scene.mien
-        settings.photo = self.filepath
-        settings.face, settings.all_faces = 1, False
-        if context.area is not None:
-            context.area.tag_redraw()
-        name = os.path.basename(self.filepath)
-        self.report({"INFO"}, f"Press Capture Face in the sidebar tab Mien to capture {name}")
-        return {"FINISHED"}
-
-
-class MIEN_OT_capture_face(bpy.types.Operator):
-    """Turn the face in the photo into a head with shape keys, bones and a camera"""
-
-    bl_idname = "mien.capture_face"
-    bl_label = "Capture Face"
-    bl_options = {"REGISTER"}
-
-    filepath: StringProperty(
-        name="Photo", description="Photo to capture; the panel's photo if empty", subtype="FILE_PATH"
-    )
-    face: IntProperty(
-        name="Face", description="Which face, counted from the largest; the panel's setting if 0", default=0, min=0
-    )
-    wait: BoolProperty(
+def _wait_property() -> Any:
+    return BoolProperty(
         name="Wait",
         description="Return when the head is there; for scripts, since Blender stands still meanwhile",
         default=False,
         options={"SKIP_SAVE"},
     )
 
-    @classmethod
-    def poll(cls, context: Any) -> bool:
-        """One capture at a time."""
-        if session().running:
-            cls.poll_message_set("A capture is running; wait for it or cancel it")
-            return False
-        return True
+
+def _path_property(what: str) -> Any:
+    return StringProperty(
+        name="Source", description=f"{what} to capture; the panel's source if empty", subtype="FILE_PATH"
+    )
+
+
+def _face_property(what: str) -> Any:
+    return IntProperty(name="Face", description=f"{what}; the panel's setting if 0", default=0, min=0)
+
+
+class _Capture:
+    """What both capture operators do."""
 
     def execute(self, context: Any) -> set[str]:
         """Start the capture."""
         settings = context.scene.mien
-        photo = bpy.path.abspath(self.filepath or settings.photo)
-        if not photo:
+        source = bpy.path.abspath(self.filepath or settings.source)
+        if not source:
             remedy = "Choose one with the file button, or drop one onto the viewport."
-            self.report({"ERROR"}, f"No photo is chosen. {remedy}")
+            self.report({"ERROR"}, f"No photo or clip is chosen. {remedy}")
             return {"CANCELLED"}
-        found = facts(photo)
+        found = facts_now(source)
         if found.problem:
-            self.report({"ERROR"}, _refusal(photo, found))
+            self.report({"ERROR"}, refusal(source, found))
             return {"CANCELLED"}
-        if self.filepath:
-            settings.photo = photo
+        if self.filepath and source != bpy.path.abspath(settings.source):
+            take_source(context, source)
         if self.face:
             settings.face, settings.all_faces = self.face, False
         try:
-            session().capture(request_from(settings, context.scene, photo))
+            self._prepare(settings)
+            job = session().capture(request_from(settings, context, source))
         except MienError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
-        return self._wait() if self.wait else {"FINISHED"}
+        return wait_for(self, job) if self.wait else {"FINISHED"}
 
-    def _wait(self) -> set[str]:
-        current = session()
-        current.wait(lambda: not current.running)
-        if current.error:
-            self.report({"ERROR"}, str(current.error))
-            return {"CANCELLED"}
-        return {"FINISHED"}
+    def _prepare(self, settings: Any) -> None:
+        """Take over more arguments."""
+
+
+def wait_for(operator: Any, job: str) -> set[str]:
+    """Wait until a capture is over and report its error."""
+    current = session()
+    current.wait(lambda: job not in current.captures)
+    if current.error:
+        operator.report({"ERROR"}, str(current.error))
+        return {"CANCELLED"}
+    return {"FINISHED"}
+
+
+class MIEN_OT_capture_face(_Capture, bpy.types.Operator):
+    """Turn the face in the photo into a head with shape keys, bones and a camera"""
+
+    bl_idname = "mien.capture_face"
+    bl_label = "Capture Face"
+    bl_options = {"REGISTER"}
+
+    filepath: _path_property("Photo")
+    face: _face_property("Which face, counted from the largest")
+    wait: _wait_property()
+
+
+class MIEN_OT_capture_performance(_Capture, bpy.types.Operator):
+    """Turn the face in the clip into a head with one action, and a camera with the footage behind it"""
+
+    bl_idname = "mien.capture_performance"
+    bl_label = "Capture Performance"
+    bl_options = {"REGISTER"}
+
+    filepath: _path_property("Clip, folder or pattern of numbered images")
+    face: _face_property("Which person, counted from the most prominent")
+    first: IntProperty(
+        name="First Frame", description="First frame in the clip's own numbers; the panel's range if -1", default=-1,
+        min=-1, options={"SKIP_SAVE"},
+    )  # fmt: skip
+    last: IntProperty(
+        name="Last Frame", description="Last frame, which is captured too; the panel's range if -1", default=-1,
+        min=-1, options={"SKIP_SAVE"},
+    )  # fmt: skip
+    fps: FloatProperty(
+        name="Frame Rate", description="Numbered images in a second; the panel's setting if 0", default=0.0, min=0.0,
+        options={"SKIP_SAVE"},
+    )  # fmt: skip
+    wait: _wait_property()
+
+    def _prepare(self, settings: Any) -> None:
+        if self.fps:
+            settings.fps = self.fps
+        if self.first < 0 and self.last < 0:
+            return
+        found = facts_now(bpy.path.abspath(settings.source))
+        settings.range_first = self.first if self.first >= 0 else found.first
+        settings.range_last = self.last if self.last >= 0 else found.last
+        settings.use_range = True
 
 
 class MIEN_OT_cancel(bpy.types.Operator):
-    """Stop the capture that runs; the scene stays as it is"""
+    """Stop a capture that runs; the scene stays as it is"""
 
     bl_idname = "mien.cancel"
     bl_label = "Cancel"
+
+    job: StringProperty(
+        name="Job", description="Id of the capture; all that run for this file if empty", options={"SKIP_SAVE"}
+    )
 
     @classmethod
     def poll(cls, context: Any) -> bool:
@@ -134,25 +145,64 @@ class MIEN_OT_cancel(bpy.types.Operator):
 
     def execute(self, context: Any) -> set[str]:
         """Cancel."""
-        session().cancel()
+        session().cancel(self.job)
         return {"FINISHED"}
 
 
-class MIEN_OT_choose_face(bpy.types.Operator):
-    """Capture this face of the photo, counted from the largest"""
+class MIEN_OT_list_jobs(bpy.types.Operator):
+    """Ask the backend for the captures on its disk"""
 
-    bl_idname = "mien.choose_face"
-    bl_label = "Choose Face"
-    bl_options = {"REGISTER", "UNDO"}
-
-    face: IntProperty(name="Face", description="Which face, counted from the largest; 0 for all", default=1, min=0)
+    bl_idname = "mien.list_jobs"
+    bl_label = "Refresh"
 
     def execute(self, context: Any) -> set[str]:
-        """Set the panel's face."""
-        settings = context.scene.mien
-        settings.all_faces = self.face == 0
-        settings.face = max(self.face, 1)
+        """Ask."""
+        try:
+            session().list_jobs()
+        except MienError as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
         return {"FINISHED"}
+
+
+class MIEN_OT_pick_up(bpy.types.Operator):
+    """Fetch this capture into the scene, or go on with it where it stood"""
+
+    bl_idname = "mien.pick_up"
+    bl_label = "Pick Up"
+    bl_options = {"REGISTER"}
+
+    job: StringProperty(name="Job", description="Id of the capture, from the menu Jobs", options={"SKIP_SAVE"})
+    wait: _wait_property()
+
+    @classmethod
+    def poll(cls, context: Any) -> bool:
+        """Only when the backend has told of some."""
+        if not session().jobs:
+            cls.poll_message_set("The backend has told of no captures; choose Refresh in the menu Jobs")
+            return False
+        return True
+
+    def execute(self, context: Any) -> set[str]:
+        """Resume it for this scene, with the panel's options for the scene."""
+        current = session()
+        found = next((item for item in current.jobs if item.status.job == self.job), None)
+        if found is None:
+            self.report({"ERROR"}, "The backend has no such capture. Choose one in the menu Jobs.")
+            return {"CANCELLED"}
+        again = found.status.state in (JobState.FAILED, JobState.CANCELLED)
+        try:
+            asked = picked_up(context, found.options)
+            current.resume(Running(self.job, asked, found.status.attempt + 1 if again else 0))
+        except MienError as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        return wait_for(self, self.job) if self.wait else {"FINISHED"}
+
+
+def picked_up(context: Any, options: Any) -> Request:
+    """A request for a capture that was begun before: its options, and the panel's for the scene."""
+    return replace(request_from(context.scene.mien, context, options.source), options=options)
 
 
 class MIEN_OT_tell(bpy.types.Operator):
@@ -175,4 +225,11 @@ class MIEN_OT_tell(bpy.types.Operator):
         return {"FINISHED"}
 
 
-CLASSES = (MIEN_OT_choose_photo, MIEN_OT_capture_face, MIEN_OT_cancel, MIEN_OT_choose_face, MIEN_OT_tell)
+CLASSES = (
+    MIEN_OT_capture_face,
+    MIEN_OT_capture_performance,
+    MIEN_OT_cancel,
+    MIEN_OT_list_jobs,
+    MIEN_OT_pick_up,
+    MIEN_OT_tell,
+)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Photos dropped onto the viewport."""
+"""Photos and clips dropped onto the viewport."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from typing import Any
 
 import bpy
 
-from .facts import PHOTO_SUFFIXES
+from .kinds import SOURCE_SUFFIXES
 
 
-class MIEN_FH_photo(bpy.types.FileHandler):
-    """A photo of a face"""
+class MIEN_FH_source(bpy.types.FileHandler):
+    """A photo or clip of a face"""
 
-    bl_idname = "MIEN_FH_photo"
+    bl_idname = "MIEN_FH_source"
     bl_label = "Face to Capture"
-    bl_import_operator = "mien.choose_photo"
-    bl_file_extensions = ";".join(PHOTO_SUFFIXES)
+    bl_import_operator = "mien.choose_source"
+    bl_file_extensions = ";".join(SOURCE_SUFFIXES)
 
     @classmethod
     def poll_drop(cls, context: Any) -> bool:
@@ -24,4 +24,4 @@ class MIEN_FH_photo(bpy.types.FileHandler):
         return context.area is not None and context.area.type == "VIEW_3D"
 
 
-CLASSES = (MIEN_FH_photo,)
+CLASSES = (MIEN_FH_source,)

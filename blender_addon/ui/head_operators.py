@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Operators on a head: apply a take, reset and key a region, update the joints."""
+"""Operators on a head: reset and key a region, update the joints."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ from typing import Any
 import bpy
 from bpy.props import EnumProperty
 
-from ..animation.apply import apply_take
-from ..contract.errors import ErrorCode, MienError
-from ..contract.take import Take
+from ..contract.errors import MienError
 from ..rig import names
 from ..rig.armature import rig_of, rotation_property, update_joints
 from ..rig.regions import BONES, Region, controls
@@ -32,63 +30,6 @@ def _bones_of(head: Any, region: Region) -> Iterator[Any]:
     for bone in BONES.get(region, ()):
         if rig is not None and bone in rig.pose.bones:
             yield rig.pose.bones[bone]
-
-
-class MIEN_OT_apply_take(bpy.types.Operator):
-    """Key the chosen take on the active head, from the current frame on"""
-
-    bl_idname = "mien.apply_take"
-    bl_label = "Apply to Head"
-    bl_options = {"REGISTER", "UNDO"}
-
-    @classmethod
-    def poll(cls, context: Any) -> bool:
-        """A take and a head of the same kind."""
-        settings = context.scene.mien
-        if not 0 <= settings.active_take < len(settings.takes):
-            cls.poll_message_set("Capture a face first")
-            return False
-        if not has_head(cls, context):
-            return False
-        if active_head(context)[names.HEAD_SHA256] != settings.takes[settings.active_take].head_sha256:
-            cls.poll_message_set("This take belongs to another kind of head; capture its source again with this head")
-            return False
-        return True
-
-    def execute(self, context: Any) -> set[str]:
-        """Apply it."""
-        settings = context.scene.mien
-        try:
-            take = Take.load(settings.takes[settings.active_take].path)
-            apply_take(active_head(context), take, context.scene)
-        except MienError as error:
-            gone = error.code is ErrorCode.MISSING_FILE  # the scene came from another computer, or the file was deleted
-            self.report({"ERROR"}, f"{error.message} Capture the face again." if gone else str(error))
-            return {"CANCELLED"}
-        return {"FINISHED"}
-
-
-class MIEN_OT_remove_take(bpy.types.Operator):
-    """Take this entry off the list; heads and actions stay"""
-
-    bl_idname = "mien.remove_take"
-    bl_label = "Remove Take"
-    bl_options = {"REGISTER", "UNDO"}
-
-    @classmethod
-    def poll(cls, context: Any) -> bool:
-        """Only when there is one."""
-        if not context.scene.mien.takes:
-            cls.poll_message_set("The list has no takes")
-            return False
-        return True
-
-    def execute(self, context: Any) -> set[str]:
-        """Remove it."""
-        settings = context.scene.mien
-        settings.takes.remove(settings.active_take)
-        settings.active_take = max(0, min(settings.active_take, len(settings.takes) - 1))
-        return {"FINISHED"}
 
 
 class MIEN_OT_reset_region(bpy.types.Operator):
@@ -183,8 +124,6 @@ class MIEN_OT_update_joints(bpy.types.Operator):
 
 
 CLASSES = (
-    MIEN_OT_apply_take,
-    MIEN_OT_remove_take,
     MIEN_OT_reset_region,
     MIEN_OT_key_region,
     MIEN_OT_update_joints,

@@ -16,11 +16,12 @@ from bpy.props import (
     StringProperty,
 )
 
-from ..contract.options import FOCAL_RANGE_MM, CaptureOptions
-from ..rig.build import BuildOptions
-from ..scene import SceneOptions
-from .request import Request
+from ..contract.options import DEFAULT_SMOOTHING, FOCAL_RANGE_MM, FPS_RANGE
+from .facts import facts_now
+from .kinds import Kind
+from .records import MienJob
 from .session import session
+from .take_properties import MienTake
 
 _head_items: list[tuple[str, str, str]] = []  # Blender keeps no reference to what an items callback returns
 
@@ -35,24 +36,56 @@ def _heads(_settings: Any, _context: Any) -> list[tuple[str, str, str]]:
     return _head_items
 
 
-class MienTake(bpy.types.PropertyGroup):
-    """A take of this scene."""
+def _source_changed(settings: Any, _context: Any) -> None:
+    """Another source: all of it, and its rate."""
+    if not settings.source:
+        return
+    found = facts_now(bpy.path.abspath(settings.source))
+    settings.use_range = False
+    settings.range_first, settings.range_last = found.first, found.last
+    settings.start_mode = "CURRENT"
 
-    path: StringProperty(name="File", description="The take on disk", subtype="FILE_PATH")
-    head_sha256: StringProperty(name="Head", description="Hash of the head that the take belongs to")
-    frames: IntProperty(name="Frames", description="Number of frames in the take")
-    engine: StringProperty(name="Engine", description="What estimated the face")
-    confidence: FloatProperty(name="Confidence", description="How sure the capture is, 0 to 1", subtype="FACTOR")
+
+class MienReference(bpy.types.PropertyGroup):
+    """One more photo or clip of the same person."""
+
+    path: StringProperty(name="File", description="Photo or clip of the same person", subtype="NONE")
 
 
 class MienSettings(bpy.types.PropertyGroup):
     """Settings of the panel in one scene."""
 
-    photo: StringProperty(name="Photo", description="Photo of the face to capture", subtype="NONE")
-    face: IntProperty(
-        name="Face", description="Which face of the photo, counted from the largest", default=1, min=1, soft_max=8
+    source: StringProperty(
+        name="Source",
+        description="Photo, clip, folder of numbered images or pattern such as shot.####.png",
+        subtype="NONE",
+        update=_source_changed,
     )
-    all_faces: BoolProperty(name="All Faces", description="Capture every face of the photo", default=False)
+    face: IntProperty(
+        name="Face",
+        description="Which face of a photo, counted from the largest, or person of a clip, from the most prominent",
+        default=1,
+        min=1,
+        soft_max=8,
+    )
+    all_faces: BoolProperty(name="All Faces", description="Capture every face of the source", default=False)
+    use_range: BoolProperty(name="Range", description="Capture a part of the clip; otherwise all of it", default=False)
+    range_first: IntProperty(name="First Frame", description="First frame, in the clip's own numbers", default=1, min=0)
+    range_last: IntProperty(name="Last Frame", description="Last frame, which is captured too", default=1, min=0)
+    fps: FloatProperty(
+        name="Frame Rate",
+        description="Numbered images in a second",
+        default=24.0,
+        min=FPS_RANGE[0],
+        max=FPS_RANGE[1],
+        precision=3,
+    )
+    references: CollectionProperty(
+        type=MienReference,
+        name="References",
+        description="More photos and clips of the same person, from which the shape of the head is learnt too",
+    )
+    active_reference: IntProperty(name="Active Reference", description="The reference that is chosen in the list")
     engine: EnumProperty(
         name="Engine",
         description="What estimates the face",
@@ -61,17 +94,56 @@ class MienSettings(bpy.types.PropertyGroup):
     head: EnumProperty(name="Head", description="Head model that takes on the face", items=_heads)
     focal_auto: BoolProperty(
         name="Auto Focal Length",
-        description="Take the focal length from the photo's data, or assume a usual one",
+        description="Take the focal length from the file, or estimate it; a photo without data gets a usual one",
         default=True,
     )
     focal_mm: FloatProperty(
         name="Focal Length",
-        description="Focal length of the photo's camera, as its 35 mm equivalent",
+        description="Focal length of the source's camera, as its 35 mm equivalent",
         default=50.0,
         min=FOCAL_RANGE_MM[0],
         max=FOCAL_RANGE_MM[1],
         subtype="DISTANCE_CAMERA",
         unit="CAMERA",
+    )
+    timing: EnumProperty(
+        name="Timing",
+        description="How the clip's frames fall on the scene's",
+        items=[
+            ("conform", "Conform", "One frame of the clip on each frame of the scene"),
+            ("source", "Keep Source Time", "The clip plays as fast as it was taken, at the scene's frame rate"),
+        ],
+    )
+    start_mode: EnumProperty(
+        name="Start",
+        description="Where in the scene the performance begins",
+        items=[
+            ("CURRENT", "Current Frame", "At the current frame of the scene"),
+            ("SOURCE", "Clip Frame", "At the number that the first frame has in the clip"),
+            ("GIVEN", "Given Frame", "At a frame of your choice"),
+        ],
+    )
+    start: IntProperty(name="Start Frame", description="Frame of the scene at which the performance begins", default=1)
+    smoothing: FloatProperty(
+        name="Smoothing",
+        description="How much new takes are smoothed; it can be changed afterwards",
+        default=DEFAULT_SMOOTHING,
+        min=0.0,
+        max=1.0,
+        subtype="FACTOR",
+    )
+    neck_share: FloatProperty(
+        name="Neck Share",
+        description="How much of the head's turning the neck takes on",
+        default=0.0,
+        min=0.0,
+        max=1.0,
+        subtype="FACTOR",
+    )
+    reuse_head: BoolProperty(
+        name="Use Active Head",
+        description="Put the performance on the active head, of the same person, and build no new one",
+        default=False,
     )
     identity_keys: BoolProperty(
         name="Identity Keys",
@@ -91,36 +163,39 @@ class MienSettings(bpy.types.PropertyGroup):
     )
     use_camera: BoolProperty(
         name="Set Camera",
-        description="Make the photo's camera the scene's and give renders the photo's size, so that both line up",
+        description="Make the source's camera the scene's and give renders the source's size, so that both line up",
         default=True,
     )
     look_through: BoolProperty(
-        name="Camera View", description="Look through the photo's camera when the head is there", default=True
+        name="Camera View", description="Look through the source's camera when the head is there", default=True
     )
+    live_from: EnumProperty(
+        name="Live From",
+        description="What drives the head live",
+        items=[
+            ("CAMERA", "Camera", "A camera of the computer that runs the backend"),
+            ("FILE", "Source", "The chosen clip, played as if it were a camera"),
+        ],
+    )
+    live_device: IntProperty(name="Device", description="Number of the camera, from 0", default=0, min=0, max=99)
     takes: CollectionProperty(type=MienTake, name="Takes", description="The captures of this scene")
     active_take: IntProperty(name="Active Take", description="The take that is chosen in the list")
+    jobs: CollectionProperty(type=MienJob, name="Jobs", description="The captures that run for this scene")
 
 
-def request_from(settings: Any, scene: Any, photo: str) -> Request:
-    """A capture with the panel's settings.
+def captured_frames(settings: Any, found: Any) -> int:
+    """How many frames a capture with these settings has; 0 for a photo and where it is not known."""
+    if not found.kind.moves:
+        return 0
+    if not settings.use_range:
+        return int(found.frames)
+    last = min(settings.range_last, found.last) if found.frames else settings.range_last
+    return max(last - max(settings.range_first, found.first) + 1, 0)
 
-    Raises:
-        MienError: USAGE for settings that make no sense.
-    """
-    options = CaptureOptions(
-        source=photo,
-        face=None if settings.all_faces or settings.face == 1 else settings.face,
-        all_faces=settings.all_faces,
-        engine=settings.engine,
-        head=settings.head or "open",
-        focal_mm=None if settings.focal_auto else settings.focal_mm,
-    )
-    build = BuildOptions(
-        identity_keys=settings.identity_keys,
-        rotation_mode=settings.rotation_mode,
-        subdivision=settings.subdivision,
-    )
-    return Request(options, scene.name, SceneOptions(build, use_camera=settings.use_camera), settings.look_through)
+
+def moves(settings: Any, found: Any) -> bool:
+    """Whether the chosen source gives a performance."""
+    return bool(settings.source) and found.kind in (Kind.CLIP, Kind.SEQUENCE)
 
 
 def add_to_scenes() -> None:

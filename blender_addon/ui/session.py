@@ -1,162 +1,164 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What runs while Blender runs: the client, the present capture, the last error. A timer calls `Session.pump`.
+"""What runs while Blender runs: the client, the present captures, the last error. A timer calls `Session.pump`.
 
-Nothing here keeps references to Blender's data: undo would kill them. It keeps names.
+Nothing here keeps references to Blender's data: undo would kill them. It keeps names and numbers.
 """
 
 from __future__ import annotations
 
 import time
-import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
-
-import bpy
 
 from .. import compat
-from ..client.events import CaptureFailed, CaptureFinished, ClientState, Event, Progress
-from ..client.jobs import Client
+from ..client.events import (
+    BackendRestarted,
+    CaptureFailed,
+    CaptureFinished,
+    ClientState,
+    Event,
+    JobsListed,
+    PreviewReady,
+    Progress,
+    RequestFailed,
+    StateChanged,
+)
 from ..contract.errors import ErrorCode, MienError
-from ..contract.messages import HeadStatus
-from ..contract.places import logs_dir
+from ..contract.messages import JobSummary, LiveAction
+from . import records
+from .backend_state import Backend
 from .finish import finish
+from .people import People, people_of, people_of_error
+from .previewing import Previews, can_show
 from .request import Request
-from .settings import client_settings, network_problem, preferences, used_record
-
-ACTIVE_SECONDS = 0.05
-IDLE_SECONDS = 0.5
+from .running import Running
+from .tell import tell
 
 
-@dataclass(frozen=True)
-class FoundFaces:
-    """How many faces a photo shows, known after a first capture of it."""
-
-    photo: str
-    count: int
-
-
-class Session:
+class Session(Backend):
     """State of the add-on in this Blender.
 
+    Args:
+        watch: Makes sure that `pump` is called from now on.
+
     Attributes:
-        request: The capture that runs, or None.
-        progress: The last news of it.
-        error: The last error, until the next capture or until it is cleared.
-        found: Faces of the photo that was captured last.
+        captures: Those that run, by job, also for files that are closed.
+        people: Who was found in the source that was captured last.
+        jobs: The jobs on the backend's disk, the newest first, as told last.
+        previews: The heads that show what captures see.
     """
 
-    def __init__(self) -> None:
-        self._client: Client | None = None
-        self._job = ""
-        self._finished: CaptureFinished | None = None
-        self.request: Request | None = None
-        self.progress: Progress | None = None
-        self.error: MienError | None = None
-        self.found: FoundFaces | None = None
+    def __init__(self, watch: Callable[[], None]) -> None:
+        super().__init__(watch)
+        self._newest: dict[str, PreviewReady] = {}
+        self.captures: dict[str, Running] = {}
+        self.people: People | None = None
+        self.jobs: tuple[JobSummary, ...] = ()
+        self.previews = Previews()
+
+    @property
+    def present(self) -> list[Running]:
+        """The captures that run for the open file, the oldest first."""
+        return [capture for capture in self.captures.values() if not capture.away]
 
     @property
     def running(self) -> bool:
-        """Whether a capture runs."""
-        return self.request is not None
+        """Whether a capture runs for the open file."""
+        return bool(self.present)
 
     @property
-    def client_state(self) -> ClientState:
-        """State of the backend."""
-        if self._client is None:
-            return ClientState.FAILED if self._problem() else ClientState.STOPPED
-        return self._client.state
+    def live(self) -> Running | None:
+        """The live capture; None while there is none."""
+        return next((capture for capture in self.present if capture.live), None)
 
-    @property
-    def client_error(self) -> MienError | None:
-        """Why the backend is not there."""
-        return self._client.error if self._client else self._problem()
+    def capture(self, request: Request) -> str:
+        """Start a capture, behind those that run; its head appears when it is done.
 
-    @property
-    def phrase(self) -> str:
-        """The state line."""
-        if problem := self.client_error:
-            phrase = problem.message.rstrip(".").removeprefix("The backend is ").removeprefix("The ")
-            return phrase[:1].upper() + phrase[1:]
-        if self._client is None or self._client.state is ClientState.STOPPED:
-            return "Starts when needed"
-        return self._client.message
-
-    @property
-    def heads(self) -> tuple[HeadStatus, ...]:
-        """The heads that the backend told of."""
-        return self._client.heads if self._client else ()
-
-    @property
-    def log_file(self) -> Path:
-        """The backend's log."""
-        return self._client.log_file if self._client else logs_dir() / "backend.log"
-
-    def _problem(self) -> MienError | None:
-        """What stands in the way before anything was started."""
-        try:
-            if preferences().use_remote:
-                return network_problem()
-            if used_record():
-                return None
-        except MienError as error:
-            return error
-        message = "The backend is not installed."
-        return MienError(ErrorCode.SETUP_FAILED, message, "The add-on's preferences say how to install it.")
-
-    def client(self) -> Client:
-        """The client, made at first use.
+        Returns:
+            The job's id.
 
         Raises:
-            MienError: NO_NETWORK when Blender may not talk to the remote backend.
+            MienError: USAGE for a second live capture; NO_NETWORK when Blender may not talk to the remote backend.
         """
-        if self._client is None:
-            self._client = Client(client_settings())
-        return self._client
-
-    def start(self) -> None:
-        """Start the backend or connect to it.
-
-        Raises:
-            MienError: NO_NETWORK when Blender may not talk to the remote backend.
-        """
+        if request.options.live and self.live:
+            raise MienError(ErrorCode.USAGE, "A live capture is running.", "Stop it first.")
         self.error = None
-        self.client().start()
-        self._watch()
+        job = self.client().capture(request.options)
+        self._add(Running(job, request))
+        return job
 
-    def restart(self) -> None:
-        """Start the backend anew, with the present preferences.
+    def resume(self, capture: Running) -> None:
+        """Go on with a capture that was begun before: in another session, or for a file that was closed.
 
         Raises:
             MienError: NO_NETWORK when Blender may not talk to the remote backend.
         """
-        self.error = None
-        if self._client is not None:
-            self._client.restart()
-        else:
-            self.client().start()
-        self._watch()
+        self.client().resume(capture.job, capture.request.options, capture.attempt or None)
+        self._add(capture)
 
-    def capture(self, request: Request) -> None:
-        """Start a capture; the head appears when it is done.
-
-        Raises:
-            MienError: USAGE while another one runs; NO_NETWORK when Blender may not talk to the remote backend.
-        """
-        if self.running:
-            raise MienError(ErrorCode.USAGE, "A capture is running.", "Wait for it, or cancel it.")
-        self.error = self.progress = None
-        self._job = self.client().capture(request.options)
-        self.request = request
+    def _add(self, capture: Running) -> None:
+        self.captures[capture.job] = capture
+        self.remember()
         self._watch()
         self.pump()
 
-    def cancel(self) -> None:
-        """Stop the capture that runs; the backend answers when it has stopped."""
-        if self._finished is not None:
-            self._end_job()
-        elif self._client is not None and self._job:
-            self._client.cancel(self._job)
+    def cancel(self, job: str = "") -> None:
+        """Stop a capture, or all that run for the open file; the backend answers when it has stopped."""
+        for capture in self.present:
+            if job not in ("", capture.job):
+                continue
+            if capture.finished is not None or self._client is None:
+                self._end(capture.job)
+            else:
+                self._client.cancel(capture.job)
+
+    def control_live(self, action: LiveAction) -> None:
+        """Ask something of the live capture.
+
+        Raises:
+            MienError: USAGE while there is none.
+        """
+        if self.live is None or self._client is None:
+            raise MienError(ErrorCode.USAGE, "No live capture is running.", "Start one first.")
+        self._client.control_live(self.live.job, action)
+        if action in (LiveAction.RECORD, LiveAction.STOP_RECORDING):
+            self.live.recording = action is LiveAction.RECORD
+
+    def list_jobs(self) -> None:
+        """Ask for the jobs on the backend's disk; they stand in `jobs` soon after.
+
+        Raises:
+            MienError: NO_NETWORK when Blender may not talk to the remote backend.
+        """
+        self.client().list_jobs()
+        self._watch()
+
+    def remember(self) -> None:
+        """Let the scenes remember the captures that run for them."""
+        records.write(capture for capture in self.present if not capture.live)
+
+    def leave_file(self) -> None:
+        """The open file is closed: its captures go on at the backend; a live one ends."""
+        for capture in self.present:
+            capture.away = True
+            if capture.live and self._client is not None:
+                self._client.cancel(capture.job)
+        self._newest.clear()
+        self.previews.forget()
+
+    def enter_file(self) -> None:
+        """Another file is open: go on with the captures that it remembers, also with those that are done by now."""
+        for found in list(records.read()):
+            if isinstance(found, MienError):
+                self.error = found
+                continue
+            try:
+                known = self.captures.get(found.job)
+                if known is None:
+                    self.resume(found)
+                else:
+                    known.request, known.away = found.request, False
+            except MienError as error:
+                self.error = error
 
     def settings_changed(self) -> None:
         """Take over changed preferences: the old backend ends."""
@@ -164,13 +166,14 @@ class Session:
         self.error = None
 
     def close(self) -> None:
-        """End the backend and forget the running capture."""
+        """End the backend and forget the captures; what is done of them stays on its disk."""
         client, self._client = self._client, None
-        self._end_job()
+        for job in list(self.captures):
+            self.previews.end(job)
+        self.captures.clear()
+        self._newest.clear()
         if client is not None:
             client.close()
-        if bpy.app.timers.is_registered(_tick):
-            bpy.app.timers.unregister(_tick)
 
     def pump(self) -> bool:
         """Handle what has happened; takes a few milliseconds, unless a head is built.
@@ -181,7 +184,8 @@ class Session:
         events = self._client.pump(time.monotonic()) if self._client else []
         for event in events:
             self._handle(event)
-        return self._finish_when_free() or bool(events)
+        changed = self._show_previews()
+        return self._finish_when_free() or changed or bool(events)
 
     def wait(self, until: Callable[[], bool]) -> None:
         """Pump until something is so; for scripts, which have no timer."""
@@ -189,56 +193,95 @@ class Session:
             self.pump()
             time.sleep(0.01)
 
-    def _watch(self) -> None:
-        if not bpy.app.timers.is_registered(_tick):
-            bpy.app.timers.register(_tick, first_interval=0.0, persistent=True)
-
     def _handle(self, event: Event) -> None:
-        if isinstance(event, Progress) and event.job == self._job:
-            self.progress = event
-        elif isinstance(event, CaptureFailed) and event.job == self._job:
-            self._end_job()
+        if isinstance(event, JobsListed):
+            self.jobs = event.jobs
+        elif isinstance(event, StateChanged):
+            if event.state is ClientState.READY and self._client is not None:
+                self._client.list_jobs()
+        elif isinstance(event, BackendRestarted):
+            for job in event.jobs:
+                if capture := self.captures.get(job):
+                    capture.restarted()
+        elif isinstance(event, RequestFailed):
+            if event.job is not None:
+                self.error = event.error
+        elif isinstance(event, (Progress, PreviewReady, CaptureFailed, CaptureFinished)):
+            if capture := self.captures.get(event.job):
+                self._handle_of(capture, event)
+
+    def _handle_of(self, capture: Running, event: Event) -> None:
+        if isinstance(event, Progress):
+            capture.note_progress(event)
+        elif isinstance(event, PreviewReady):
+            self._newest[capture.job] = event
+        elif capture.away:  # its results stay on the backend's disk
+            del self.captures[capture.job]
+        elif isinstance(event, CaptureFinished):
+            capture.finished = event
+        elif isinstance(event, CaptureFailed):
+            self._end(capture.job)
+            self.people = people_of_error(capture.request, event.error) or self.people
             if event.error.code is not ErrorCode.CANCELLED:
                 self.error = event.error
-                _report("ERROR", str(event.error))
-        elif isinstance(event, CaptureFinished) and event.job == self._job:
-            self._finished = event
+                tell("ERROR", str(event.error))
 
-    def _end_job(self) -> Request | None:
-        request, self.request, self.progress, self._job = self.request, None, None, ""
-        self._finished = None
-        return request
+    def _end(self, job: str) -> Running | None:
+        capture = self.captures.pop(job, None)
+        self._newest.pop(job, None)
+        self.previews.end(job)
+        self.remember()
+        return capture
+
+    def _show_previews(self) -> bool:
+        """Show the newest frame of each capture, but not while the user is in the middle of something."""
+        if not self._newest or not can_show():
+            return False
+        shown = False
+        for job, event in list(self._newest.items()):
+            capture = self.captures[job]
+            head = self.client().head(event.takes[0].meta.head_sha256) if event.takes else None
+            if capture.finished or head is None:
+                continue  # the head still travels
+            del self._newest[job]
+            try:
+                self.previews.show(capture, event.takes, head)
+            except MienError as error:
+                capture.note = error.message  # the performance itself is not harmed
+            shown = True
+        return shown
 
     def _finish_when_free(self) -> bool:
-        """Build the heads of a finished capture, but not while the user is in the middle of something.
+        """Build the heads of finished captures, but not while the user is in the middle of something.
 
         Returns:
             Whether anything changed.
         """
-        event = self._finished
-        if event is None:
+        done = next((capture for capture in self.present if capture.finished), None)
+        if done is None or done.finished is None:
             return False
         if in_hand := compat.work_in_hand():
-            before, self.progress = self.progress, Progress(event.job, "waiting", 1.0, f"Ready, waits for {in_hand}")
-            return self.progress != before
-        self._finish(event)
+            before = done.progress
+            done.progress = Progress(done.job, "waiting", 1.0, f"Ready, waits for {in_hand}")
+            return done.progress != before
+        self._finish(done, done.finished)
         return True
 
-    def _finish(self, event: CaptureFinished) -> None:
-        request = self._end_job()
-        if request is None:
+    def _finish(self, capture: Running, event: CaptureFinished) -> None:
+        self._end(capture.job)
+        request = capture.request
+        self.people = people_of(request, event) or self.people
+        if not event.takes:  # a live capture without a recording
             return
-        found = event.report.get("found")
-        self.found = FoundFaces(request.options.source, len(found) if isinstance(found, list) else len(event.takes))
         try:
             head = self.client().head(event.takes[0].meta.head_sha256)
             warnings = finish(request, event, head)
         except MienError as error:
             self.error = error
-            _report("ERROR", str(error))
+            tell("ERROR", str(error))
             return
         for warning in warnings:
-            _report("WARNING", warning)
+            tell("WARNING", warning)
 
 
 _session: Session | None = None
@@ -248,7 +291,14 @@ def session() -> Session:
     """The one session."""
     global _session
     if _session is None:
-        _session = Session()
+        from . import ticker  # which calls it
+
+        _session = Session(ticker.start)
+    return _session
+
+
+def present_session() -> Session | None:
+    """The session, if there is one already."""
     return _session
 
 
@@ -258,46 +308,3 @@ def end_session(*_: object) -> None:
     if _session is not None:
         _session.close()
         _session = None
-
-
-@bpy.app.handlers.persistent
-def before_load(*_: object) -> None:
-    """Another file is opened: a capture that runs for the present one is given up."""
-    if _session is not None:
-        _session.cancel()
-        _session.request = None
-
-
-def _tick() -> float:
-    """The timer: Blender's only call into this module while nothing is clicked."""
-    current = session()
-    try:
-        if current.pump():
-            redraw()
-    except Exception as error:  # noqa: BLE001  # a timer that raises is never called again, and the panel would hang
-        traceback.print_exc()
-        current.request = current.progress = None
-        message = f"Mien failed inside Blender: {type(error).__name__}: {error}."
-        current.error = MienError(ErrorCode.INTERNAL, message, "Blender's console says more; capture again.")
-        redraw()
-    busy = current.running or current.client_state is ClientState.STARTING
-    return ACTIVE_SECONDS if busy else IDLE_SECONDS
-
-
-def redraw() -> None:
-    """Let the panels and the preferences draw themselves again."""
-    for window in bpy.context.window_manager.windows:
-        for area in window.screen.areas:
-            if area.type in {"VIEW_3D", "PREFERENCES"}:
-                for region in area.regions:
-                    if region.type in {"UI", "WINDOW"}:
-                        region.tag_redraw()
-
-
-def _report(level: str, text: str) -> None:
-    """Say something as an operator would, so that it stands in Blender's status bar and Info editor."""
-    with compat.window_context():
-        try:
-            bpy.ops.mien.tell(level=level, text=text)
-        except RuntimeError:
-            pass  # how bpy.ops passes on an ERROR report; it has been shown

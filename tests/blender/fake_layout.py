@@ -45,6 +45,9 @@ class Layout:
         self.drawn.append(f"operator:{name}" + (f":{text}" if text else ""))
         return SimpleNamespace()
 
+    def separator(self, **_: Any) -> None:
+        """Some room."""
+
     def menu(self, name: str, text: str | None = None, icon: str = "NONE") -> None:
         """A menu."""
         import bpy

@@ -213,24 +213,24 @@ def test_choosing_a_photo(mien: Any, tmp_path: Path) -> None:
     import bpy
 
     settings = bpy.context.scene.mien
-    with pytest.raises(RuntimeError, match="not a photo"):
-        bpy.ops.mien.choose_photo(filepath=str(_file(tmp_path / "notes.txt")))
+    with pytest.raises(RuntimeError, match="neither a photo nor a clip"):
+        bpy.ops.mien.choose_source(filepath=str(_file(tmp_path / "notes.txt")))
     with pytest.raises(RuntimeError, match="Cannot be read"):
-        bpy.ops.mien.choose_photo(filepath=str(tmp_path / "gone.jpg"))
+        bpy.ops.mien.choose_source(filepath=str(tmp_path / "gone.jpg"))
     with pytest.raises(RuntimeError, match="rename the file"):
-        bpy.ops.mien.choose_photo(filepath=str(tmp_path / "\udce9.jpg"))
-    assert settings.photo == ""
+        bpy.ops.mien.choose_source(filepath=str(tmp_path / "\udce9.jpg"))
+    assert settings.source == ""
     image = bpy.data.images.new("photo", 64, 48)
     image.filepath_raw, image.file_format = str(tmp_path / "photo.png"), "PNG"
     image.save()
-    assert bpy.ops.mien.choose_photo(filepath=str(tmp_path / "photo.png")) == {"FINISHED"}
-    assert settings.photo == str(tmp_path / "photo.png")
-    remembered = bpy.ops.mien.choose_photo.get_rna_type().properties["filepath"]
+    assert bpy.ops.mien.choose_source(filepath=str(tmp_path / "photo.png")) == {"FINISHED"}
+    assert settings.source == str(tmp_path / "photo.png")
+    remembered = bpy.ops.mien.choose_source.get_rna_type().properties["filepath"]
     assert remembered.is_skip_save  # or the file button would take the last photo again
-    assert mien("ui.facts").facts(settings.photo).text.startswith("64 x 48, ")
+    assert mien("ui.facts").facts(settings.source).text.startswith("64 x 48, ")
     assert "64 x 48" in " ".join(draw(bpy.types.MIEN_PT_source))
-    handler = bpy.types.MIEN_FH_photo
-    assert handler.bl_import_operator == "mien.choose_photo"
+    handler = bpy.types.MIEN_FH_source
+    assert handler.bl_import_operator == "mien.choose_source"
     assert ".heic" in handler.bl_file_extensions and ".jpg" in handler.bl_file_extensions
 
 
@@ -282,7 +282,7 @@ def test_other_computers_need_online_access_and_this_one_does_not(mien: Any, tmp
     assert not bpy.app.online_access
     session, chosen = mien("ui.session"), mien("ui.settings").preferences()
     session.end_session()
-    bpy.context.scene.mien.photo = str(_file(tmp_path / "photo.png"))
+    bpy.context.scene.mien.source = str(_file(tmp_path / "photo.png"))
     chosen.use_remote, chosen.remote_key = True, "A" * 40
     try:
         chosen.remote_address = "tcp://gpu.example:47600"
@@ -348,26 +348,26 @@ def test_faces_of_a_photo_can_be_chosen(mien: Any, tmp_path: Path) -> None:
     module = mien("ui.session")
     module.end_session()
     settings = bpy.context.scene.mien
-    settings.photo = str(_file(tmp_path / "group.png"))
+    settings.source = str(_file(tmp_path / "group.png"))
     buttons = [f"operator:mien.choose_face:{label}" for label in ("1", "2", "3", "All")]
     assert not set(buttons) & set(draw(bpy.types.MIEN_PT_source))
-    module.session().found = module.FoundFaces(settings.photo, 3)
+    module.session().people = mien("ui.people").People(settings.source, (0, 0, 0))
     assert set(buttons) <= set(draw(bpy.types.MIEN_PT_source))
-    request = mien("ui.properties").request_from
+    request = mien("ui.asking").request_from
     bpy.ops.mien.choose_face(face=2)
     assert (settings.face, settings.all_faces) == (2, False)
-    assert request(settings, bpy.context.scene, settings.photo).options.face == 2
+    assert request(settings, bpy.context, settings.source).options.face == 2
     bpy.ops.mien.choose_face(face=0)
-    assert request(settings, bpy.context.scene, settings.photo).options.all_faces
+    assert request(settings, bpy.context, settings.source).options.all_faces
     assert "operator:mien.capture_face:Capture All Faces" in draw(bpy.types.MIEN_PT_capture)
-    settings.photo = str(_file(tmp_path / "other.png"))
+    settings.source = str(_file(tmp_path / "other.png"))
     drawn = draw(bpy.types.MIEN_PT_source)
     assert not set(buttons) & set(drawn) and {"prop:face", "prop:all_faces"} <= set(drawn)  # never chosen unseen
     settings.all_faces, settings.face = False, 3
     assert "operator:mien.capture_face:Capture Face 3" in draw(bpy.types.MIEN_PT_capture)
     assert "prop:face" in draw(bpy.types.MIEN_PT_source)
     settings.all_faces = True
-    bpy.ops.mien.choose_photo(filepath=settings.photo)
+    bpy.ops.mien.choose_source(filepath=settings.source)
     assert (settings.face, settings.all_faces) == (1, False)
     assert "prop:face" not in draw(bpy.types.MIEN_PT_source)
     module.end_session()
@@ -377,15 +377,15 @@ def test_settings_reach_the_capture(mien: Any) -> None:
     import bpy
 
     settings = bpy.context.scene.mien
-    request = mien("ui.properties").request_from
-    first = request(settings, bpy.context.scene, "a.jpg")
+    request = mien("ui.asking").request_from
+    first = request(settings, bpy.context, "a.jpg")
     assert (first.options.focal_mm, first.options.face, first.options.head) == (None, None, "open")
     assert first.scene_options.build == mien("rig.build").BuildOptions()
     assert first.scene_options.use_camera and first.look_through
     settings.focal_auto, settings.focal_mm = False, 85.0
     settings.identity_keys, settings.rotation_mode, settings.subdivision = True, "QUATERNION", False
     settings.use_camera = False
-    second = request(settings, bpy.context.scene, "a.jpg")
+    second = request(settings, bpy.context, "a.jpg")
     assert second.options.focal_mm == 85.0
     assert second.scene_options.build == mien("rig.build").BuildOptions(True, "QUATERNION", False)
     assert not second.scene_options.use_camera

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The backend as the panel sees it: its state, and how it is started."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from ..client.events import ClientState
+from ..client.jobs import Client
+from ..contract.errors import ErrorCode, MienError
+from ..contract.messages import HeadStatus
+from ..contract.places import logs_dir
+from .settings import client_settings, network_problem, preferences, used_record
+
+
+class Backend:
+    """The backend of this Blender.
+
+    Args:
+        watch: Makes sure that the session is pumped from now on.
+
+    Attributes:
+        error: The last error, until the next capture or until it is cleared.
+    """
+
+    def __init__(self, watch: Callable[[], None]) -> None:
+        self._client: Client | None = None
+        self._watch = watch
+        self.error: MienError | None = None
+
+    @property
+    def client_state(self) -> ClientState:
+        """State of the backend."""
+        if self._client is None:
+            return ClientState.FAILED if self._problem() else ClientState.STOPPED
+        return self._client.state
+
+    @property
+    def client_error(self) -> MienError | None:
+        """Why the backend is not there."""
+        return self._client.error if self._client else self._problem()
+
+    @property
+    def phrase(self) -> str:
+        """The state line."""
+        if problem := self.client_error:
+            phrase = problem.message.rstrip(".").removeprefix("The backend is ").removeprefix("The ")
+            return phrase[:1].upper() + phrase[1:]
+        if self._client is None or self._client.state is ClientState.STOPPED:
+            return "Starts when needed"
+        return self._client.message
+
+    @property
+    def heads(self) -> tuple[HeadStatus, ...]:
+        """The heads that the backend told of."""
+        return self._client.heads if self._client else ()
+
+    @property
+    def log_file(self) -> Path:
+        """The backend's log."""
+        return self._client.log_file if self._client else logs_dir() / "backend.log"
+
+    @staticmethod
+    def _problem() -> MienError | None:
+        """What stands in the way before anything was started."""
+        try:
+            if preferences().use_remote:
+                return network_problem()
+            if used_record():
+                return None
+        except MienError as error:
+            return error
+        message = "The backend is not installed."
+        return MienError(ErrorCode.SETUP_FAILED, message, "The add-on's preferences say how to install it.")
+
+    def client(self) -> Client:
+        """The client, made at first use.
+
+        Raises:
+            MienError: NO_NETWORK when Blender may not talk to the remote backend.
+        """
+        if self._client is None:
+            self._client = Client(client_settings())
+        return self._client
+
+    def start(self) -> None:
+        """Start the backend or connect to it.
+
+        Raises:
+            MienError: NO_NETWORK when Blender may not talk to the remote backend.
+        """
+        self.error = None
+        self.client().start()
+        self._watch()
+
+    def restart(self) -> None:
+        """Start the backend anew, with the present preferences.
+
+        Raises:
+            MienError: NO_NETWORK when Blender may not talk to the remote backend.
+        """
+        self.error = None
+        if self._client is not None:
+            self._client.restart()
+        else:
+            self.client().start()
+        self._watch()

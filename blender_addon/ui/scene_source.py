@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Clips that are in the scene already: behind the camera, in the file, in the sequencer."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import bpy
+
+from . import sequences
+from .facts import facts_now
+
+
+@dataclass(frozen=True)
+class SceneSource:
+    """A clip that the scene uses.
+
+    Attributes:
+        label: What the menu calls it.
+        path: The file, or the pattern of numbered images.
+        start: Scene frame at which the range begins; None where nothing says.
+        first, last: The range in the source's own numbers; None for all of it.
+    """
+
+    label: str
+    path: str
+    start: int | None = None
+    first: int | None = None
+    last: int | None = None
+
+
+def names(scene: Any) -> Iterator[tuple[str, str, str]]:
+    """What can be taken from a scene: kind and name for `find`, and a label; cheap enough for a menu."""
+    if background := _background(scene):
+        yield "CAMERA", "", f"Camera: {background.name}"
+    for strip in _strips(scene):
+        yield "STRIP", strip.name, f"Strip: {strip.name}"
+    for clip in bpy.data.movieclips:
+        yield "CLIP", clip.name, f"Clip: {clip.name}"
+
+
+def find(scene: Any, kind: str, name: str) -> SceneSource | None:
+    """The source of one of the entries of `names`; None when it is gone."""
+    if kind == "CAMERA":
+        found = _background(scene)
+        return _image(found) if isinstance(found, bpy.types.Image) else _clip(found) if found else None
+    if kind == "STRIP":
+        found = next((strip for strip in _strips(scene) if strip.name == name or not name), None)
+        return _strip(found) if found else None
+    found = bpy.data.movieclips.get(name)
+    return _clip(found) if found else None
+
+
+def _background(scene: Any) -> Any | None:
+    """The clip or the moving image behind the scene's camera."""
+    if scene.camera is None or scene.camera.type != "CAMERA":
+        return None
+    for item in scene.camera.data.background_images:
+        if item.source == "MOVIE_CLIP" and item.clip is not None:
+            return item.clip
+        if item.source == "IMAGE" and item.image is not None and item.image.source in {"MOVIE", "SEQUENCE"}:
+            return item.image
+    return None
+
+
+def _strips(scene: Any) -> Iterator[Any]:
+    """Selected films and images of the sequencer, the active one first."""
+    editor = scene.sequence_editor
+    if editor is None:
+        return
+    active = editor.active_strip
+    everything = editor.strips_all if hasattr(editor, "strips_all") else editor.sequences_all  # before 4.4
+    for strip in sorted(everything, key=lambda item: item != active):
+        if strip.type in {"MOVIE", "IMAGE"} and (strip.select or strip == active):
+            yield strip
+
+
+def _clip(clip: Any) -> SceneSource:
+    """A movie clip begins at its own start frame; the frames before its offset are not shown."""
+    path = _absolute(clip.filepath, clip)
+    if clip.source == "SEQUENCE":
+        path = sequences.pattern_of(path) or path
+    first = facts_now(path).first + clip.frame_offset if clip.frame_offset > 0 else None
+    return SceneSource(clip.name, path, clip.frame_start, first)
+
+
+def _image(image: Any) -> SceneSource:
+    path = _absolute(image.filepath, image)
+    return SceneSource(image.name, (sequences.pattern_of(path) or path) if image.source == "SEQUENCE" else path)
+
+
+def _strip(strip: Any) -> SceneSource:
+    """A strip with what its handles leave of it."""
+    if strip.type == "IMAGE":
+        path = _image_strip_path(strip)
+    else:
+        path = _absolute(strip.filepath, None)
+    found = facts_now(path)
+    shown = max(strip.frame_duration, 1)
+    stretch = found.frames / shown if found.frames and strip.type == "MOVIE" else 1.0  # other rate than the scene's
+    cut = strip.animation_offset_start if strip.type == "MOVIE" else 0
+    if cut:
+        stretch = max(found.frames - cut - strip.animation_offset_end, 1) / shown if found.frames else 1.0
+    begin = _first_number(strip, path) if strip.type == "IMAGE" else found.first + cut
+    first = begin + round(strip.frame_offset_start * stretch)
+    last = begin + round((strip.frame_offset_start + strip.frame_final_duration) * stretch) - 1
+    if found.frames:
+        last = min(last, found.last)
+    return SceneSource(strip.name, path, round(strip.frame_final_start), first, max(first, last))
+
+
+def _image_strip_path(strip: Any) -> str:
+    path = _absolute(os.path.join(strip.directory, strip.elements[0].filename), None)
+    return (sequences.pattern_of(path) or path) if len(strip.elements) > 1 else path
+
+
+def _first_number(strip: Any, path: str) -> int:
+    """The number in the name of the strip's first image."""
+    images = sequences.find(path) if sequences.is_pattern(path) else None
+    wanted = strip.elements[0].filename
+    return next((number for number, name in images.names.items() if name == wanted), images.first) if images else 1
+
+
+def _absolute(path: str, owner: Any) -> str:
+    return os.path.normpath(bpy.path.abspath(path, library=owner.library if owner is not None else None))

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The smoothing sliders of a take: its curves follow them, without a new capture.
+
+A slider writes the curves at once, so that one undo step holds both; only where that takes too long for a drag it is
+left to the timer. The action remembers how its curves were smoothed, so that after undo and redo curves and sliders can
+be brought together again.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import bpy
+
+from ..animation.record import TakeRecord
+from ..animation.smooth import record_of, resmooth
+from ..contract.errors import ErrorCode, MienError
+from ..contract.smoothing import GROUPS
+from ..contract.take import Take
+from ..rig import names
+from .records import scene_of
+
+FLUID_SECONDS = 0.08
+"""What a slider may take while it is dragged."""
+_PAUSE_SECONDS = 0.15
+_TRUST_SECONDS = 1.0
+"""For how long curves that were just written are taken to be as they were written."""
+_SAME = 1e-3
+
+_waiting: dict[tuple[int, str], float] = {}
+_problems: dict[str, MienError] = {}
+_written: dict[str, float] = {}
+_cost = 0.0
+_kept: tuple[tuple[str, int], Take] | None = None
+
+
+def _factors(item: Any) -> dict[str, float]:
+    return {group: round(getattr(item, f"smooth_{group}"), 4) for group in GROUPS}
+
+
+def _follows(item: Any, record: TakeRecord) -> bool:
+    """Whether curves are smoothed as the sliders of a take say; sliders are of single precision."""
+    pairs = [(item.smoothing, record.smoothing)]
+    pairs += [(factor, record.groups.get(group, 1.0)) for group, factor in _factors(item).items()]
+    return all(abs(one - other) < _SAME for one, other in pairs)
+
+
+def playing(path: str) -> Iterator[tuple[Any, TakeRecord]]:
+    """The heads that play a take, with what their actions remember of it."""
+    for item in names.heads(bpy.data.objects):
+        if names.is_preview(item):
+            continue
+        try:
+            record = record_of(item)
+        except MienError:  # the head has lost its rig: it plays nothing
+            continue
+        if record is not None and record.take_file == path:
+            yield item, record
+
+
+def problem_of(item: Any) -> MienError | None:
+    """Why the curves do not follow the sliders of a take."""
+    return _problems.get(item.path)
+
+
+def changed(item: Any) -> None:
+    """A slider moved. Called by Blender, in the middle of a drag too."""
+    if _cost <= FLUID_SECONDS:
+        apply(item)
+    else:
+        _waiting[item.id_data.session_uid, item.path] = time.monotonic() + _PAUSE_SECONDS
+
+
+def waiting() -> bool:
+    """Whether curves wait for the timer."""
+    return bool(_waiting)
+
+
+def apply_waiting() -> bool:
+    """Write curves that are due.
+
+    Returns:
+        Whether there were any.
+    """
+    now = time.monotonic()
+    due = [key for key, when in _waiting.items() if now >= when]
+    for key in due:
+        del _waiting[key]
+        scene = scene_of(key[0])
+        for item in scene.mien.takes if scene is not None else ():
+            if item.path == key[1]:
+                apply(item)
+    return bool(due)
+
+
+def reconcile() -> None:
+    """Bring curves and sliders together, which undo may have parted."""
+    for scene in bpy.data.scenes:
+        for item in scene.mien.takes:
+            if item.frames > 1:
+                apply(item)
+
+
+def apply(item: Any, force: bool = False) -> None:
+    """Let the curves of a take follow its sliders; what stands in the way is kept for `problem_of`.
+
+    Args:
+        item: The take's entry in the list.
+        force: Also where the curves were edited by hand.
+    """
+    global _cost
+    begin = time.perf_counter()
+    _problems.pop(item.path, None)
+    late = [head for head, record in playing(item.path) if not _follows(item, record)]
+    if not late:
+        return
+    try:
+        take = _take(item.path)
+        for head in late:
+            sure = force or time.monotonic() - _written.get(head.name, -_TRUST_SECONDS) < _TRUST_SECONDS
+            resmooth(head, take, round(item.smoothing, 4), _factors(item), force=sure)
+            _written[head.name] = time.monotonic()
+    except MienError as error:
+        _problems[item.path] = _with_remedy(error)
+    _cost = time.perf_counter() - begin
+
+
+def _with_remedy(error: MienError) -> MienError:
+    if error.code is ErrorCode.MISSING_FILE:  # the scene came from another computer, or the file was deleted
+        return MienError(error.code, error.message, "Press Re-Capture to make it again.", error.details)
+    return error
+
+
+def _take(path: str) -> Take:
+    global _kept
+    try:
+        key = (path, os.stat(path).st_mtime_ns)
+    except OSError:
+        key = (path, 0)
+    if _kept is None or _kept[0] != key:
+        _kept = (key, Take.load(path))
+    return _kept[1]
+
+
+def forget() -> None:
+    """Forget what was loaded."""
+    global _kept, _cost
+    _kept, _cost = None, 0.0
+    _waiting.clear()
+    _problems.clear()
+    _written.clear()

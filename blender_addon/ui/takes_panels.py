@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The section "Takes": the captures of this scene, and what can be done with each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import bpy
+
+from ..contract.errors import ErrorCode
+from ..contract.smoothing import GROUPS
+from . import smoothing
+from .dots import Colour, dot
+from .panel_base import MienPanel, draw_lines, line_width
+from .take_properties import Story
+from .takes import active_take, shows_overlay
+
+_GOOD, _FAIR = 0.7, 0.4
+
+
+class MIEN_UL_takes(bpy.types.UIList):
+    """Takes of a scene"""
+
+    def draw_item(
+        self, context: Any, layout: Any, data: Any, item: Any, icon: int, active_data: Any, active_property: str
+    ) -> None:
+        """Draw one take: quality, name, frames."""
+        row = layout.row(align=True)
+        row.prop(item, "name", text="", emboss=False, icon_value=dot(quality(item.confidence)))
+        if item.frames > 1:
+            frames = row.row()
+            frames.alignment = "RIGHT"
+            frames.label(text=f"{item.frames} frames")
+
+
+class MIEN_PT_takes(MienPanel, bpy.types.Panel):
+    """The captures of this scene"""
+
+    bl_label = "Takes"
+
+    @classmethod
+    def poll(cls, context: Any) -> bool:
+        """Only when there are any."""
+        return bool(context.scene.mien.takes)
+
+    def draw(self, context: Any) -> None:
+        """Draw the list and what can be done with the chosen take."""
+        layout, settings = self.layout, context.scene.mien
+        row = layout.row()
+        row.template_list("MIEN_UL_takes", "", settings, "takes", settings, "active_take", rows=3)
+        row.column().operator("mien.remove_take", text="", icon="REMOVE")
+        take = active_take(context)
+        if take is None:
+            return
+        layout.label(text=f"{take.engine.capitalize()}, {take.confidence:.0%} sure")
+        column = layout.column(align=True)
+        row = column.row(align=True)
+        row.operator("mien.apply_take")
+        row.operator("mien.push_to_nla")
+        row = column.row(align=True)
+        row.operator("mien.show_overlay", depress=shows_overlay(context))
+        row.operator("mien.capture_again")
+        if take.frames > 1:
+            layout.prop(take, "smoothing", slider=True)
+            _draw_problem(layout, take, line_width(context))
+        _draw_story(layout, Story.of_take(take), line_width(context))
+
+
+def _draw_problem(layout: Any, take: Any, width: int) -> None:
+    error = smoothing.problem_of(take)
+    if error is None:
+        return
+    draw_lines(layout, str(error), width, "ERROR")
+    if error.code is ErrorCode.USAGE:
+        layout.operator("mien.smooth_again")
+
+
+def _draw_story(layout: Any, story: Story, width: int) -> None:
+    if story.summary:
+        row = layout.row(align=True)
+        row.operator("mien.jump_to_gap", text="", icon="TRIA_LEFT").forward = False
+        row.operator("mien.jump_to_gap", text=story.summary).forward = True
+        row.operator("mien.jump_to_gap", text="", icon="TRIA_RIGHT").forward = True
+    if story.focal:
+        layout.label(text=story.focal, icon="CAMERA_DATA")
+    if story.static:
+        layout.label(text="Static camera assumed")
+    for problem in story.problems:
+        draw_lines(layout, problem, width, "INFO")
+
+
+class MIEN_PT_smoothing(MienPanel, bpy.types.Panel):
+    """How the smoothing is shared out"""
+
+    bl_label = "Smoothing by Region"
+    bl_parent_id = "MIEN_PT_takes"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    @classmethod
+    def poll(cls, context: Any) -> bool:
+        """Only for a take that moves."""
+        take = active_take(context)
+        return take is not None and take.frames > 1
+
+    def draw(self, context: Any) -> None:
+        """Draw a slider for each group of channels."""
+        column = self.layout.column(align=True)
+        for group in GROUPS:
+            column.prop(active_take(context), f"smooth_{group}", slider=True)
+
+
+def quality(confidence: float) -> Colour:
+    """Green, amber or red for how sure a capture is."""
+    if confidence >= _GOOD:
+        return "green"
+    return "amber" if confidence >= _FAIR else "red"
+
+
+CLASSES = (MIEN_UL_takes, MIEN_PT_takes, MIEN_PT_smoothing)
