@@ -27,6 +27,7 @@ from blender_addon.contract.places import environments_dir, logs_dir
 
 if TYPE_CHECKING:
     from backend.media.images import Photo
+    from blender_addon.animation.timing import Timing
     from blender_addon.contract.head import HeadDescription
 
 OLDEST = (4, 2)
@@ -185,9 +186,11 @@ def save_blend(
     program: BlenderProgram,
     head: HeadDescription,
     takes: Sequence[Path],
-    photo: Photo,
+    source: Photo | Path,
     out: Path,
     progress: Progress,
+    start: int = 1,
+    timing: Timing = "conform",
 ) -> dict[str, object]:
     """Let Blender build the scene of a capture and save it.
 
@@ -195,9 +198,11 @@ def save_blend(
         program: The Blender to use.
         head: The head of the takes.
         takes: Take files, one for each person.
-        photo: The photo they are of, for the camera's background.
+        source: The photo they are of, or the file, folder or pattern of their footage, for the camera's background.
         out: The .blend. Blender works in a folder beside it that goes away, so that it is whole or absent.
         progress: Told of the step.
+        start: Scene frame of the first sample.
+        timing: How source frames fall on scene frames.
 
     Returns:
         What the script inside Blender reported; its `warnings` are sentences for the user.
@@ -211,11 +216,12 @@ def save_blend(
         head_file = folder / "head.npz"
         with _in_the_name_of(out):
             head.save(head_file)
-            shown = _showable(photo, folder)
+            shown = source.absolute() if isinstance(source, Path) else _showable(source, folder)
         arguments = ["--head", str(head_file)]
         for take in takes:
             arguments += ["--take", str(take)]
-        arguments += ["--photo", str(shown), "--out", str(folder / out.name)]
+        arguments += ["--source", str(shown), "--out", str(folder / out.name)]
+        arguments += ["--start", str(start), "--timing", timing]
         reported = _run(program, arguments, folder, out)
         publish(folder / out.name, out)
     progress("blender", 1.0, f"saved {out.name}")

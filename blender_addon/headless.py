@@ -27,6 +27,7 @@ if __package__ in (None, ""):  # run as a file, by Blender or by Python: the pac
 
     __package__ = "blender_addon"
 
+from .animation.timing import TIMINGS
 from .contract.errors import ErrorCode, MienError
 from .contract.files import file_error
 from .contract.head import HeadDescription
@@ -65,12 +66,22 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser = _Parser(prog="headless.py", description="Build a .blend from a head and takes.")
     parser.add_argument("--head", required=True, metavar="HEAD.npz")
     parser.add_argument("--take", required=True, action="append", metavar="TAKE.npz", dest="takes")
-    parser.add_argument("--photo", metavar="PATH")
+    parser.add_argument("--source", metavar="PATH", help="photo, movie or numbered images to show behind the heads")
     parser.add_argument("--out", required=True, metavar="FILE.blend")
-    parser.add_argument("--name", help="name of the heads; the photo's by default")
+    parser.add_argument("--name", help="name of the heads; the source's by default")
     parser.add_argument("--identity-keys", action="store_true", help="keep identity as shape keys")
     parser.add_argument("--rotation", choices=("XYZ", "QUATERNION"), default="XYZ", help="how bones are keyed")
+    parser.add_argument("--start", type=int, default=1, help="scene frame of the first sample")
+    parser.add_argument("--timing", choices=TIMINGS, default="conform", help="see animation/timing.py")
+    parser.add_argument("--rate", type=_positive, help="frames per second of the scene; that of Source timing")
     return parser.parse_args(arguments)
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not 0.0 < value < 1000.0:
+        raise argparse.ArgumentTypeError(f"{text} is not a number of frames per second")
+    return value
 
 
 def _build(options: argparse.Namespace) -> dict[str, object]:
@@ -80,13 +91,25 @@ def _build(options: argparse.Namespace) -> dict[str, object]:
     _check_writable(target)
     import bpy  # only now: wrong files are reported without starting Blender's data
 
+    from .animation.scene_time import set_frame_rate
     from .rig.build import BuildOptions
     from .scene import SceneOptions, add_captures
 
     bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
     build = BuildOptions(identity_keys=options.identity_keys, rotation_mode=options.rotation)
-    scene_options = SceneOptions(build=build, name=options.name, pack_photo=True)
-    captured = add_captures(head, takes, options.photo, bpy.context.scene, scene_options)
+    scene_options = SceneOptions(
+        build=build,
+        name=options.name,
+        pack_photo=True,
+        start=options.start,
+        timing=options.timing,
+        take_files=tuple(os.path.abspath(path) for path in options.takes),
+    )
+    scene = bpy.context.scene
+    if options.rate is not None:
+        set_frame_rate(scene, options.rate)
+    captured = add_captures(head, takes, options.source, scene, scene_options)
+    scene.frame_set(scene.frame_start)
     _save(target)
     return _report(captured, target, bpy.app.version_string)
 

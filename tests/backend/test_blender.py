@@ -75,14 +75,14 @@ def no_blender(tmp_path, monkeypatch, mien_home):
     return folder
 
 
-def save(tmp_path, body=SAVES, photo="photo.jpg", **stood_in):
+def save(tmp_path, body=SAVES, photo="photo.jpg", footage=None, start=1, timing="conform", **stood_in):
     program = identify(stand_in(tmp_path / "blender-program", body, **stood_in))
     head = SimpleNamespace(save=lambda path: path.write_bytes(b"head"))
     picture = SimpleNamespace(path=tmp_path / photo, pixels=np.zeros((2, 3, 3), np.uint8))
     out = tmp_path / "out" / "head.blend"
     out.parent.mkdir(exist_ok=True)
     takes = [tmp_path / "photo.take.npz", tmp_path / "photo.face2.take.npz"]
-    return save_blend(program, head, takes, picture, out, no_progress), out
+    return save_blend(program, head, takes, footage or picture, out, no_progress, start, timing), out
 
 
 class TestFinding:
@@ -155,12 +155,18 @@ class TestSaving:
         reported, _ = save(tmp_path)
         arguments = reported["arguments"]
         assert arguments.count("--take") == 2
-        assert arguments[arguments.index("--photo") + 1] == str(tmp_path / "photo.jpg")
+        assert arguments[arguments.index("--source") + 1] == str(tmp_path / "photo.jpg")
+
+    def test_footage_and_its_timing_are_handed_over_as_they_are(self, tmp_path):
+        reported, _ = save(tmp_path, footage=tmp_path / "clip.mov", start=1001, timing="source")
+        arguments = reported["arguments"]
+        found = [arguments[arguments.index(name) + 1] for name in ("--source", "--start", "--timing")]
+        assert found == [str(tmp_path / "clip.mov"), "1001", "source"]
 
     def test_a_photo_that_blender_cannot_show_is_handed_over_as_png(self, tmp_path):
         reported, _ = save(tmp_path, photo="photo.heic")
         arguments = reported["arguments"]
-        assert Path(arguments[arguments.index("--photo") + 1]).name == "photo.png"
+        assert Path(arguments[arguments.index("--source") + 1]).name == "photo.png"
 
     @pytest.mark.parametrize(("version", "count"), [("4.2.3", 0), ("4.5.1", 0), ("5.0.1", 1)])
     def test_a_file_that_older_blenders_refuse_is_said_to_be_one(self, tmp_path, version, count):

@@ -36,7 +36,7 @@ def test_a_blend_is_built_and_opens_with_everything(
     out = tmp_path / "head.blend"
     out.write_bytes(b"what was there before")
     case = ("--head", reference / "open.head.npz", "--take", reference / "open.take.npz")
-    status, report = _run(repository, *case, "--photo", photo, "--out", out)
+    status, report = _run(repository, *case, "--source", photo, "--out", out)
     assert (status, report["ok"], report["warnings"]) == (0, True, [])
     print(f"{report['seconds']} s in Blender {report['blender']}")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["head.blend", "photo.png"]
