@@ -18,10 +18,11 @@ import torch
 from scipy.optimize import least_squares
 
 from backend.engines.fit.evidence import observe, score_prior
-from backend.engines.fit.fit import WEAK_STEPS, in_crop
+from backend.engines.fit.fit import WEAK_STEPS
 from backend.faces.crops import crop_transforms
 from backend.reprojection.cameras import WeakPerspective
 from backend.reprojection.levenberg import minimise, total_cost
+from backend.reprojection.placing import in_crop
 from backend.reprojection.problem import Problem, State
 from backend.reprojection.start import align
 from backend.session import Session

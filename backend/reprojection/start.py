@@ -50,7 +50,7 @@ def weak_to_perspective(crop_camera: np.ndarray, matrix: np.ndarray, centre: np.
     ndc = np.stack([scale * (centre[..., 0] + x), -scale * (centre[..., 1] + y), np.ones_like(scale)], axis=1)
     ray = (np.linalg.inv(matrix) @ ndc[..., None])[..., 0]
     depth = matrix[:, 0, 0] / scale
-    return ray * (depth / ray[:, 2])[:, None] - HEAD_TO_CAMERA @ centre
+    return ray * (depth / ray[:, 2])[:, None] - centre @ HEAD_TO_CAMERA
 
 
 def perspective_to_weak(translation: np.ndarray, matrix: np.ndarray, centre: np.ndarray) -> np.ndarray:

@@ -8,13 +8,14 @@ import pytest
 import torch
 
 from backend.engines.fit.evidence import observe, score_prior
-from backend.engines.fit.fit import EMBEDDING, IDENTITY_SIZE, WEAK_STEPS, in_crop
+from backend.engines.fit.fit import EMBEDDING, IDENTITY_SIZE, WEAK_STEPS
 from backend.faces.crops import crop_transforms
 from backend.heads import load_head
 from backend.heads.model import HeadModel
 from backend.reprojection.basis import landmark_basis
 from backend.reprojection.cameras import WeakPerspective
 from backend.reprojection.levenberg import minimise, total_cost
+from backend.reprojection.placing import in_crop
 from backend.reprojection.problem import Problem, State
 from backend.reprojection.start import align
 from tests.synthetic import Truth, make_truth
