@@ -66,22 +66,22 @@ def capture_clip(session: Session, options: CaptureOptions, progress: Progress =
         with clock.stage("faces"):
             observe(finder, clip, span, observations, part, previews.show, SOLVE_SECONDS)
         with clock.stage("people"):
-            sightings, tracks, people = gather(observations, engine, (clip.info.width, clip.info.height))
-            chosen = _choose(people, options, span)
+            seen = gather(observations, engine, (clip.info.width, clip.info.height))
+            chosen = _choose(seen.people, options, span)
         takes: list[Assembled] = []
         for number, person in enumerate(chosen):
             part = Part(progress, *_share(number, len(chosen)))
             with clock.stage("references"):
-                extra = reference_views(finder, options.references, [tracks[track] for track in person.tracks], progress)
-            one = solve_person(engine, observations, sightings, person, clip.info, focal, extra, folder, part, clock)
+                extra = reference_views(finder, options.references, seen.tracks_of(person), progress)
+            one = solve_person(engine, seen, person, clip.info, focal, extra, folder, part, clock)
             # All stand before one camera: what the most prominent person tells of it holds for the others.
             focal = one.focal
             with clock.stage("smooth"):
                 takes.append(assemble(options, head, clip.info, span, observations.frames(), person, one))
             progress.keep(takes[-1].take)
         picture = _picture(clip, takes[0].best_frame)
-        sheet = _contact_sheet(clip, people)
-        report = _report(session, options, clip, span, observations.frames(), people, takes, clock)
+        sheet = _contact_sheet(clip, seen.people)
+        report = _report(session, options, clip, span, observations.frames(), seen.people, takes, clock)
     progress("done", 1.0, "Done")
     frame = takes[0].best_frame - span.first
     return CaptureResult(tuple(item.take for item in takes), report, picture, frame, sheet)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,10 +49,29 @@ class Sightings:
         return np.sort(places[order][first])
 
 
-def gather(
-    observations: Observations, evidence: Evidence, size: tuple[int, int]
-) -> tuple[Sightings, dict[int, TrackSummary], tuple[Person, ...]]:
-    """Go once through all that was seen: the sightings in brief, the tracks by their numbers, the people.
+@dataclass(frozen=True)
+class Seen:
+    """All that was seen of a clip.
+
+    Attributes:
+        observations: Every sighting, on disk.
+        sightings: The same in brief.
+        tracks: By their numbers.
+        people: The most prominent first.
+    """
+
+    observations: Observations
+    sightings: Sightings
+    tracks: Mapping[int, TrackSummary]
+    people: tuple[Person, ...]
+
+    def tracks_of(self, person: Person) -> list[TrackSummary]:
+        """A person's tracks."""
+        return [self.tracks[track] for track in person.tracks]
+
+
+def gather(observations: Observations, evidence: Evidence, size: tuple[int, int]) -> Seen:
+    """Go once through all that was seen.
 
     Args:
         observations: What was seen.
@@ -85,7 +105,7 @@ def gather(
         )
     joined = [np.concatenate(column) for column in zip(*parts, strict=True)] if parts else [np.zeros(0, int)] * 7
     tracks = statistics.summaries()
-    return Sightings(*joined), {track.track: track for track in tracks}, merge(tracks)
+    return Seen(observations, Sightings(*joined), {track.track: track for track in tracks}, merge(tracks))
 
 
 def rough_rotations(basis: LandmarkBasis, landmarks: np.ndarray) -> np.ndarray:

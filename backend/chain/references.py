@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from backend.faces.appearance import look, sharpness
 from backend.faces.face import Face
 from backend.faces.landmarker import FaceFinder
-from backend.faces.appearance import look, sharpness
 from backend.faces.people import TrackStatistics, TrackSummary, likeness
 from backend.faces.tracking import Sighting
 from backend.media.clip import is_clip, open_clip

@@ -27,7 +27,7 @@ from backend.solve.shot import Shot, Views, solve_shot
 from backend.store.observations import Observations
 from backend.store.solved import SolvedFrames
 
-from .people import Sightings
+from .people import Seen
 
 VIEWS = 16
 """Frames from which the head is learnt."""
@@ -66,8 +66,7 @@ class Solved:
 
 def solve_person(
     evidence: Evidence,
-    observations: Observations,
-    sightings: Sightings,
+    seen: Seen,
     person: Person,
     info: ClipInfo,
     focal: Focal,
@@ -80,8 +79,7 @@ def solve_person(
 
     Args:
         evidence: The engine, with its head.
-        observations: What was seen.
-        sightings: The same in brief.
+        seen: All that was seen.
         person: Who.
         info: The clip.
         focal: Its focal length; found with the identity where it is only assumed.
@@ -94,18 +92,19 @@ def solve_person(
         MienError: CANCELLED, NO_SPACE, NOT_PERMITTED.
     """
     size = (info.width, info.height)
+    sightings = seen.sightings
     places = sightings.of(person)
     progress("identity", 0.0, f"Learning the head of person {person.number}")
     progress.check_cancelled()
     with clock.stage("identity"):
         quality = sightings.presence[places] * sightings.frontal[places] * sightings.sharpness[places]
         chosen = choose_frames(sightings.rotation[places], sightings.blendshapes[places], quality, VIEWS)
-        records = observations.read(places[chosen])
+        records = seen.observations.read(places[chosen])
         views = Views(records["landmarks"].astype(np.float64), records["blendshapes"], size, focal)
         shot = solve_shot(evidence, [views, *references])
     with clock.stage("frames"):
         solver = FrameSolver(evidence, shot)
-        solution = _solve_frames(solver, evidence, shot, observations, places, folder, progress)
+        solution = _solve_frames(solver, evidence, shot, seen.observations, places, folder, progress)
     return Solved(
         shot=shot,
         focal=shot.focal,

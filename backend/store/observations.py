@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 
-from backend.faces.appearance import APPEARANCE_SIZE
+from backend.faces.appearance import flat_face
 from backend.faces.face import Face
 from backend.faces.tracking import Sighting
 
@@ -17,21 +18,29 @@ from .records import RecordFile
 FRAME = np.dtype([("index", "<i4"), ("cut", "?"), ("time", "<f8"), ("first", "<i8"), ("count", "<i4")])
 """A frame that was looked at: its index in the clip, whether a new shot begins with it, its seconds, and which of the
 sightings are of it."""
-SIGHTING = np.dtype(
-    [
-        ("frame", "<i4"),
-        ("track", "<i4"),
-        ("box", "<f4", 4),
-        ("landmarks", "<f4", (478, 3)),
-        ("blendshapes", "<f4", 52),
-        ("presence", "<f4"),
-        ("spread", "<f4"),
-        ("sharpness", "<f4"),
-        ("appearance", "<f4", APPEARANCE_SIZE),
-    ]
-)
-"""A face in a frame; `frame` counts the frames that were looked at."""
 BATCH = 64
+"""Sightings that are read at once."""
+
+
+@cache
+def sighting_type() -> np.dtype:
+    """A face in a frame; `frame` counts the frames that were looked at."""
+    flat = flat_face()
+    appearance = int(flat.texture_cells.sum() + 2 * flat.colour_cells.sum() + 1)
+    return np.dtype(
+        [
+            ("frame", "<i4"),
+            ("track", "<i4"),
+            ("box", "<f4", 4),
+            ("landmarks", "<f4", (478, 3)),
+            ("blendshapes", "<f4", 52),
+            ("presence", "<f8"),
+            ("spread", "<f8"),
+            ("sharpness", "<f4"),
+            ("appearance", "<f4", appearance),
+        ]
+    )
+
 
 
 class Observations:
@@ -46,7 +55,7 @@ class Observations:
 
     def __init__(self, folder: Path) -> None:
         self._frames = RecordFile(folder / "frames.bin", FRAME)
-        self._sightings = RecordFile(folder / "sightings.bin", SIGHTING)
+        self._sightings = RecordFile(folder / "sightings.bin", sighting_type())
         last = self._frames.read(len(self._frames) - 1, 1) if len(self._frames) else None
         # A frame is noted after its sightings, so those without one belong to a frame that was not finished.
         self._sightings.keep(int(last["first"][0] + last["count"][0]) if last is not None else 0)
@@ -62,7 +71,7 @@ class Observations:
             MienError: NO_SPACE or NOT_PERMITTED.
         """
         frame, first = len(self._frames), len(self._sightings)
-        self._sightings.append(np.concatenate([_record(frame, item) for item in sightings]) if sightings else _NONE)
+        self._sightings.append(np.concatenate([_record(frame, item) for item in sightings]) if sightings else np.empty(0, sighting_type()))
         self._frames.append(np.array([(index, cut, time, first, len(sightings))], dtype=FRAME))
 
     def frames(self) -> np.ndarray:
@@ -77,14 +86,14 @@ class Observations:
         return [sighting(item) for item in self._sightings.read(int(frame["first"]), int(frame["count"]))]
 
     def batches(self) -> Iterator[np.ndarray]:
-        """All sightings in order, some at a time: (N,) records of type `SIGHTING`."""
+        """All sightings in order, some at a time: (N,) records of type `sighting_type`."""
         for first in range(0, len(self._sightings), BATCH):
             yield self._sightings.read(first, BATCH)
 
     def read(self, places: np.ndarray) -> np.ndarray:
         """The sightings at (N,) places, rising, counted through the file."""
         places = np.asarray(places)
-        records = np.empty(len(places), dtype=SIGHTING)
+        records = np.empty(len(places), dtype=sighting_type())
         runs = np.split(np.arange(len(places)), np.flatnonzero(np.diff(places) != 1) + 1) if len(places) else []
         for run in runs:
             records[run] = self._sightings.read(int(places[run[0]]), len(run))
@@ -96,11 +105,8 @@ class Observations:
         self._sightings.close()
 
 
-_NONE = np.empty(0, dtype=SIGHTING)
-
-
 def sighting(record: np.void) -> Sighting:
-    """A record of type `SIGHTING` as the tracker knows it."""
+    """A record of type `sighting_type` as the tracker knows it."""
     face = Face(
         box=record["box"],
         landmarks=record["landmarks"],
@@ -112,7 +118,7 @@ def sighting(record: np.void) -> Sighting:
 
 
 def _record(frame: int, item: Sighting) -> np.ndarray:
-    record = np.zeros(1, dtype=SIGHTING)
+    record = np.zeros(1, dtype=sighting_type())
     record["frame"], record["track"] = frame, item.track
     for name in ("box", "landmarks", "blendshapes", "presence", "spread"):
         record[name] = getattr(item.face, name)
