@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 
 import cv2
@@ -58,14 +59,29 @@ def render_clip(
         (H, W, 3) uint8 sRGB.
     """
     motions = [motion] if isinstance(motion, Motion) else list(motion)
-    painter = Painter(head, model, [make_look(head, seed + 1000 * number) for number in range(len(motions))], size, matrix)
+    looks = [make_look(head, seed + 1000 * number) for number in range(len(motions))]
+    painter = Painter(head, model, looks, size, matrix)
     grain = _Grain(size, seed, noise)
     for frame in range(len(motions[0])):
-        room = _room(size, seed + int(motions[0].segment[frame]))
-        yield grain.on(painter.frame(motions, frame, room), frame)
+        with _one_thread():
+            picture = painter.frame(motions, frame, _room(size, seed + int(motions[0].segment[frame])))
+        yield grain.on(picture, frame)
 
 
-def truth_take(head: HeadDescription, motion: Motion, size: tuple[int, int], matrix: np.ndarray, person: int = 1) -> Take:
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """For tensors as small as these, more threads cost more than they bring, most of all on a busy machine."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def truth_take(
+    head: HeadDescription, motion: Motion, size: tuple[int, int], matrix: np.ndarray, person: int = 1
+) -> Take:
     """The motion as a take, to compare a solved one with."""
     count = len(motion)
     rate = 1 / float(np.diff(motion.time).mean()) if count > 1 else 0.0
@@ -184,7 +200,8 @@ class Painter:
             image = interpolate(fragments, faces, values)[0].numpy()
         cover = fragments.mask[0].numpy()[..., None].astype(np.float32)
         count = look.texture.shape[0]
-        albedo = cv2.remap(look.texture, image[..., 4] * count - 0.5, (1 - image[..., 5]) * count - 0.5, cv2.INTER_LINEAR)
+        column, row = image[..., 4] * count - 0.5, (1 - image[..., 5]) * count - 0.5
+        albedo = cv2.remap(look.texture, column, row, cv2.INTER_LINEAR)
         colour = albedo * image[..., :3]
         colour += image[..., 3:4]
         colour *= cover

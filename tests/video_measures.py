@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -239,14 +239,9 @@ def lag(truth: Take, solved: Take) -> float:
 
 def blink_depth(truth: Take, solved: Take, spans: Sequence[Span]) -> float:
     """Least closure that a blink reaches over the one it reaches in the truth (or in raw values given as such)."""
-    depths = [
-        float((solved.eyelids[span.first : span.last + 1].max(0) / truth.eyelids[span.first : span.last + 1].max(0)).min())
-        for span in spans
-        if span.name == "blink"
-    ]
+    depths = []
+    for span in spans:
+        if span.name == "blink":
+            known, found = (take.eyelids[span.first : span.last + 1].max(0) for take in (truth, solved))
+            depths.append(float((found / known).min()))
     return min(depths) if depths else float("nan")
-
-
-def worst(model: HeadModel, truths: Sequence[tuple[Take, Sequence[Span]]], solve: Callable[[int], Take]) -> list[Numbers]:
-    """Compare several clips, each solved by its number."""
-    return [compare(model, truth, solve(number), spans) for number, (truth, spans) in enumerate(truths)]
