@@ -23,6 +23,9 @@ _ONE_SIDED = 4.0
 _RIDGE = 1e-4
 _FINER = 0.5
 """Width of the finer regression over that of the coarser."""
+_TOGETHER = 2.0
+"""Weight of the joint energy of coordinates that are kept or removed together: noise passes as seldom as for one alone,
+and what moves along one coordinate still stands out."""
 _NORMAL_MEDIAN = 0.6745
 """Median of the absolute value of a standard normal variable."""
 _TINY = 1e-30
@@ -158,9 +161,10 @@ def shrink(
         (values - finer, alone - fine.weights, fine),
     ):
         variance = _noise_gain(weights, base.weight)[:, None] * np.maximum(noise, _TINY) ** 2
-        energy = detail**2 / np.maximum(variance, _TINY)
+        energy = detail**2
         if together:
-            energy = energy.max(axis=1, keepdims=True)
+            energy, variance = (part.sum(axis=1, keepdims=True) for part in (energy, variance / _TOGETHER))
+        energy = energy / np.maximum(variance, _TINY)
         kept = np.maximum(0.0, 1 - threshold**2 / np.maximum(kernel.spread(energy), _TINY))
         result = result + kept * detail
     return result

@@ -157,8 +157,6 @@ def _denoise(values: np.ndarray, tuning: _Tuning, factor: float, base: TimeBase,
         return result
     series = result[:, moving]
     noise = np.clip(noise_level(series, base), tuning.least, tuning.most)
-    if together:
-        noise = np.full_like(noise, np.sqrt((noise**2).mean()))
     threshold = tuning.threshold * math.sqrt(factor)
     result[:, moving] = shrink(series, base, tuning.width * factor, noise, threshold, together)
     return result

@@ -91,6 +91,16 @@ def test_the_turn_goes_the_shorter_way_round() -> None:
     assert passed[29:40].max() < 4
 
 
+def test_a_steady_roll_goes_on_past_half_a_turn() -> None:
+    shot = Shot()
+    roll = np.deg2rad(np.linspace(150, 230, 80))[:, None] * [0.0, 0.0, 1.0]
+    shot.params.head_rotation[:] = Rotation.from_rotvec(roll).as_rotvec()
+    filled = shot.lose(*range(28, 34)).fill().params.head_rotation
+    off = Rotation.from_rotvec(filled) * Rotation.from_rotvec(roll).inv()
+    assert np.rad2deg(off.magnitude()).max() < 1e-5
+    assert np.linalg.norm(filled, axis=1).max() <= np.pi + 1e-9
+
+
 def test_a_steady_motion_goes_on_through_the_gap() -> None:
     shot = Shot()
     shot.params.head_rotation[:] = np.linspace(-0.5, 0.5, 80)[:, None] * [0.0, 1.0, 0.0]
@@ -180,6 +190,16 @@ def test_nothing_crosses_a_cut() -> None:
     assert filled.gaps == (Gap(35, 39, "no face"), Gap(40, 45, "no face"))
     assert np.allclose(filled.params.head_rotation[35:40], before.head_rotation)
     assert np.allclose(filled.params.head_rotation[40:46], after.head_rotation)
+
+
+def test_the_speed_beside_a_gap_is_not_that_of_the_shot_before() -> None:
+    shot = Shot()
+    shot.segment[40:] = 1
+    shot.translation[:] = [0, 0, 0.7]
+    shot.translation[:40, 0] = -np.linspace(5, 1, 40)
+    shot.translation[50:, 0] = 1.0
+    speeds = np.diff(shot.lose(*range(42, 50)).fill().translation[41:51, 0])
+    assert np.allclose(speeds, speeds[::-1])
 
 
 def test_a_shot_without_a_face_holds_the_nearest_pose_with_a_neutral_face() -> None:

@@ -137,6 +137,18 @@ def test_blinks_keep_their_depth_under_noise(rate: float, length: int, strength:
     assert np.abs(between - 0.05).max() < 0.05, "the blink rings"
 
 
+@pytest.mark.parametrize("strength", [0.5, 1.0])
+def test_a_blink_leaves_no_ripples_beside_it(strength: float) -> None:
+    rng = np.random.default_rng(0)
+    lids = 0.2 + 0.01 * rng.normal(size=3000)
+    starts = np.arange(40, 2940, 29)
+    for frame in range(3):
+        lids[starts + frame] = 1.0
+    result = smoothed_lids(np.clip(lids, 0, 1), strength=strength)
+    for away in (-5, -4, -3, -2, 4, 5, 6, 7):
+        assert abs(result[starts + away].mean() - 0.2) < 0.008, away
+
+
 @pytest.mark.parametrize("length", [2, 3])
 def test_lip_closures_of_a_speaker_keep_their_depth(length: int) -> None:
     take = noisy_take(400)
@@ -243,24 +255,52 @@ def test_uneven_times_give_the_same_curve_as_even_ones() -> None:
 
 
 def test_shots_do_not_see_each_other() -> None:
-    one, other = noisy_take(40, seed=1), noisy_take(30, seed=2)
-    moved = {name: np.concatenate((getattr(one, name), getattr(other, name) + 0.2)) for name in SMOOTHED}
-    moved["neck"] = np.zeros((70, 3), np.float32)
+    """A small jump at a cut, which smoothing would else take for noise."""
+    take = noisy_take(70)
     segment = np.repeat(np.array([0, 1], np.int32), (40, 30))
-    both = with_raw(replace(still_take(70), **moved, extra={"segment": segment}))
-    before = smooth(both, DEFAULT_STRENGTH)
-    later = {name: values.copy() for name, values in moved.items()}
-    rng = np.random.default_rng(3)
-    for name in ("expression", "head_rotation", "translation", "eyelids"):
-        later[name][40:] += rng.uniform(0.02, 0.03, later[name][40:].shape)
-    after = smooth(with_raw(replace(both, **later)), DEFAULT_STRENGTH)
-    for name in SMOOTHED:
-        apart = np.abs(getattr(before, name)[:40] - getattr(after, name)[:40]).max()
-        assert apart < 3e-3, f"{name} of the first shot moves with the second"
-    assert np.allclose(before.eyelids[:40].mean(), 0.1, atol=0.01)
-    assert np.allclose(before.eyelids[40:].mean(), 0.3, atol=0.01)
-    joined = smooth(with_raw(replace(both, extra={})), DEFAULT_STRENGTH)
-    assert not np.allclose(joined.expression[36:44], before.expression[36:44], atol=1e-4)
+
+    def smoothed(jump: float, **extra: np.ndarray) -> Take:
+        later = {name: getattr(take, name).copy() for name in ("expression", "eyelids", "eyes", "translation")}
+        for values in later.values():
+            values[40:] += np.float32(jump)
+        return smooth(with_raw(replace(take, **later, extra=extra)), DEFAULT_STRENGTH)
+
+    apart, without = smoothed(0.01, segment=segment), smoothed(0.0, segment=segment)
+    for name, tolerance in {"expression": 1e-6, "eyelids": 1e-6, "eyes": 1e-4, "translation": 1e-4}.items():
+        here, there = getattr(apart, name), getattr(without, name)
+        assert np.allclose(here[:40], there[:40], atol=tolerance), name
+        assert np.allclose(here[40:] - 0.01, there[40:], atol=3 * tolerance), name
+    joined = smoothed(0.01)
+    assert not np.allclose(joined.expression[36:40], apart.expression[36:40], atol=1e-3)
+
+
+def test_shots_are_told_apart_by_change_of_number_only() -> None:
+    take = noisy_take(60)
+    numbers = [np.repeat(np.array(pair, np.int32), 30) for pair in ([0, 1], [7, 3])]
+    one, other = (smooth(with_raw(replace(take, extra={"segment": segment})), 0.5) for segment in numbers)
+    assert np.array_equal(one.expression, other.expression)
+
+
+def test_the_ends_of_a_shot_are_calm_too() -> None:
+    ends = []
+    for seed in range(40):
+        moved = np.diff(smooth(with_raw(noisy_take(40, seed=seed)), DEFAULT_STRENGTH).expression, axis=0)
+        ends.append(moved[[0, -1]])
+    assert np.std(ends) < 0.35 * 0.008, "a parabola follows the noise there"
+
+
+def test_rotations_are_smoothed_alike_from_wherever_they_start() -> None:
+    """A head that looks elsewhere, with the same motion, comes out the same: nods, glances and noise."""
+    take = noisy_take(120)
+    head = take.head_rotation.copy()
+    head[50:53] += [0.08, 0.01, 0.0]
+    head[80:82] += [0.006, 0.006, 0.003]
+    turned = rotations.to_quaternions(np.array([0.7, -0.9, 1.1]))
+    moved = rotations.to_axis_angles(rotations.multiply(turned, rotations.to_quaternions(head)))
+    here = smooth(with_raw(replace(take, head_rotation=head)), DEFAULT_STRENGTH).head_rotation
+    there = smooth(with_raw(replace(take, head_rotation=moved.astype(np.float32))), DEFAULT_STRENGTH).head_rotation
+    back = rotations.to_axis_angles(rotations.multiply(turned, rotations.to_quaternions(here)))
+    assert turns(back, there).max() < 5e-4
 
 
 def test_frames_of_no_confidence_and_filled_ones_count_less() -> None:
