@@ -71,7 +71,8 @@ class Observations:
             MienError: NO_SPACE or NOT_PERMITTED.
         """
         frame, first = len(self._frames), len(self._sightings)
-        self._sightings.append(np.concatenate([_record(frame, item) for item in sightings]) if sightings else np.empty(0, sighting_type()))
+        records = [_record(frame, item) for item in sightings]
+        self._sightings.append(np.concatenate([np.empty(0, sighting_type()), *records]))
         self._frames.append(np.array([(index, cut, time, first, len(sightings))], dtype=FRAME))
 
     def frames(self) -> np.ndarray:
