@@ -6,9 +6,10 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 
 from blender_addon.client.events import Event
 from blender_addon.client.jobs import Client
@@ -26,19 +27,20 @@ def fake_command(*arguments: str) -> ChildCommand:
     return ChildCommand([sys.executable, str(FAKE_BACKEND), *arguments], str(ROOT))
 
 
-def source(folder: Path, **todo: object) -> CaptureOptions:
+def source(folder: Path, options: Mapping[str, object] = MappingProxyType({}), **todo: object) -> CaptureOptions:
     """Options whose source tells the fake capture what to do."""
     path = folder / f"source-{len(list(folder.glob('source-*')))}.json"
     path.write_text(json.dumps(todo))
-    return CaptureOptions(str(path))
+    return CaptureOptions(str(path), **options)
 
 
 class Driver:
-    """A client and everything that it reported."""
+    """A client, what it reported and nobody looked at yet (`events`), and what was looked at (`seen`)."""
 
     def __init__(self, client: Client) -> None:
         self.client = client
         self.events: list[Event] = []
+        self.seen: list[Event] = []
 
     def pump(self) -> None:
         """One tick of the timer."""
@@ -51,9 +53,12 @@ class Driver:
         while True:
             while self.events:
                 seen.append(self.events.pop(0))
+                self.seen.append(seen[-1])
                 if wanted(seen[-1]):
                     return seen[-1]
-            assert time.monotonic() < end, f"waited in vain; seen: {seen}; state: {self.client.message}"
+            if time.monotonic() > end:
+                names = [type(event).__name__ for event in seen]
+                raise AssertionError(f"waited in vain; seen: {names}; state: {self.client.message}")
             self.pump()
             time.sleep(0.002)
 

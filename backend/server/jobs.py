@@ -163,7 +163,9 @@ class JobTable:
 
     @staticmethod
     def _settled(folder: JobFolder, status: JobStatus) -> JobStatus:
-        """A job that was left queued or running by a process that has ended is interrupted."""
+        """A job that was left queued or running by a process that has ended is interrupted; one without a stage was
+        never begun.
+        """
         if status.state.final:
             return status
         try:
@@ -248,7 +250,7 @@ class JobTable:
             with self._lock:
                 if job.status.state is JobState.QUEUED:
                     job.watch()
-                    self._set(job, replace(job.status, state=JobState.RUNNING))
+                    self._set(job, replace(job.status, state=JobState.RUNNING, stage="start"))
                     return job
 
     def nudge(self) -> None:

@@ -59,7 +59,8 @@ class Source:
         message, paths = error.message, self._files(self.options)
         for path, name in zip(paths, self._files(self.told_options), strict=True):
             message = message.replace(path, name)
-        details = {name: value for name, value in error.details.items() if not any(path in str(value) for path in paths)}
+        here = {name for name, value in error.details.items() if any(path in str(value) for path in paths)}
+        details = {name: value for name, value in error.details.items() if name not in here}
         return MienError(error.code, message, error.remedy, details)
 
     @staticmethod

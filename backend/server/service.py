@@ -16,7 +16,7 @@ from blender_addon.contract import messages as m
 from blender_addon.contract.errors import ErrorCode, MienError
 from blender_addon.contract.version import VERSION
 
-TAKES_PER_REPLY = 32
+TAKES_PER_REPLY = 8
 """Blender decodes a reply in one go, so a reply must not take it more than a few milliseconds."""
 BYTES_PER_REPLY = 8 << 20
 

@@ -44,6 +44,10 @@ class Capture:
         attempt: See `messages.Submit`; with `attach` 0 to run again only what was interrupted.
         want_head: Called with the hash of each head that the takes need; says whether it is in the cache now.
         attach: The backend has the job from before: ask how it stands, and submit it only where that is needed.
+
+    Attributes:
+        attempt: Number of its last run, as far as known.
+        blamed: Set when it turns out that the backend died while it was busy with this capture.
     """
 
     def __init__(
@@ -66,8 +70,10 @@ class Capture:
         self._state: JobState | None = None
         self._submitted = 0
         self._accepted = self._asking = self._fetched_anew = False
-        self._cancelled = self._death_counted = False
+        self._cancelled = False
+        self._death: MienError | None = None
         self._strikes = 0
+        self.blamed = False
         self._furthest = (0, 0.0)
         self._refused_heads: set[str] = set()
         self._previews = PreviewPull(job, options.live, self._on_preview)
@@ -82,16 +88,6 @@ class Capture:
     def uploading(self) -> bool:
         """Whether it is sending files."""
         return self._phase is _Phase.UPLOADING
-
-    @property
-    def handed_over(self) -> bool:
-        """Whether the backend has got it."""
-        return self._phase in (_Phase.RUNNING, _Phase.NEEDS_HEADS)
-
-    @property
-    def running(self) -> bool:
-        """Whether the backend said last that it works on it."""
-        return self._phase is _Phase.RUNNING and self._state is JobState.RUNNING
 
     def step(self, link: Connection, now: float, remote: bool, may_upload: bool = True) -> list[Event]:
         """Do what can be done now.
@@ -214,7 +210,8 @@ class Capture:
             self._run_again(again)
         else:
             self.attempt = max(self.attempt, status.attempt)
-            self.fail(_end_error(status))
+            interrupted = status.state is JobState.INTERRUPTED
+            self.fail(self._death if interrupted and self._death else _end_error(status))
 
     def _note_finished(self, status: JobStatus) -> None:
         self.attempt = max(self.attempt, status.attempt)
@@ -235,22 +232,20 @@ class Capture:
             return self.attempt
         if status.state is not JobState.INTERRUPTED:
             return None
-        counted, self._death_counted = self._death_counted, False
-        return status.attempt + 1 if counted or not self.strike() else None
+        if status.stage:  # it was being worked on: it may be what the backend died of
+            self.blamed = True
+            self._strikes += 1
+        return status.attempt + 1 if self._strikes <= MOST_RESTARTS else None
 
     def _run_again(self, attempt: int) -> None:
         self.attempt = attempt
         self._attach = False
         self._phase = _Phase.WAITING
 
-    def strike(self) -> bool:
-        """Count a death of the backend; says whether there were too many without getting any further."""
-        self._strikes += 1
-        return self._strikes > MOST_RESTARTS
-
-    def backend_lost(self) -> None:
-        """The backend is gone and is started anew: then ask what is left of the job."""
+    def backend_lost(self, error: MienError) -> None:
+        """The backend is gone because of `error` and is started anew: then ask what is left of the job."""
         self._link = None
+        self._death = error
         self._state = None
         self._previews.reset()
         self._actions.reset()
@@ -260,7 +255,7 @@ class Capture:
             self.fail(cancelled())
             return
         self._phase = _Phase.WAITING
-        self._attach = self._death_counted = True
+        self._attach = True
         self._submitted = 0
 
     def _finish_with_heads(self) -> None:

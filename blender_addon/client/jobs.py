@@ -228,7 +228,7 @@ class Client:
         elif isinstance(reply, Welcome):
             self._welcome = reply
             if reply.ready:
-                self._recovery.ready()
+                self._recovery.explained()
                 self._questions.ask(ListHeads(), self._on_heads)
             else:  # a problem may end with the next job: the backend tries again then
                 self._next_hello = self._now + (_PROBLEM_SECONDS if reply.problem else _GREET_SECONDS)
@@ -252,17 +252,18 @@ class Client:
     def _collect_captures(self) -> None:
         for job, capture in list(self._captures.items()):
             self._events += capture.events()
+            if capture.blamed:
+                capture.blamed = False
+                self._recovery.explained()
             if capture.over:
                 self._attempts[job] = (capture.options, max(capture.attempt, 1))
                 del self._captures[job]
 
     def _lost(self, error: MienError) -> None:
         """The backend is gone: start it anew for captures that can go on, or fail."""
-        welcome = self._welcome
-        ready = welcome is not None and welcome.ready
-        captures = () if self._settings.remote else self._captures.values()
-        going_on = self._recovery.going_on(error, welcome is not None, ready, captures)
-        if not going_on:
+        going_on = [capture for capture in self._captures.values() if not capture.over]
+        child = not self._settings.remote
+        if not (child and going_on and self._recovery.may_restart(error, self._welcome is not None)):
             self._fail(error)
             return
         if self._launch:
@@ -271,7 +272,7 @@ class Client:
         self._head_fetch.reset()
         self._questions.backend_lost()
         for capture in going_on:
-            capture.backend_lost()
+            capture.backend_lost(error)
         self._events.append(BackendRestarted(error, tuple(capture.job for capture in going_on if not capture.over)))
 
     def _fail(self, error: MienError) -> None:

@@ -12,8 +12,14 @@
     ask       run a program that reads its standard input
     backdrop  write a copy of the photo for Blender
     count     append a line to this file at each run
+    lost      raise MienError MISSING_FILE naming the first reference
+    sheet     write a contact sheet
 
-Run as a script it is `mien serve` with this capture; `--remote` and `--bind` as there.
+For clips and live sources see `fake_clip`.
+
+Run as a script it is `mien serve` with this capture; `--remote` and `--bind` as there. The environment says what goes
+wrong at the start: FAKE_LOAD_SECONDS how long it takes, FAKE_PROBLEM what fails, FAKE_LOADS a file that gets a line at
+each start but the first of which ends in a death.
 """
 
 from __future__ import annotations
@@ -21,6 +27,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -32,11 +39,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 import numpy as np
 from PIL import Image
 
+from backend.server import job
 from backend.server.capturing import Captured
 from backend.server.serve import serve_with
 from blender_addon.contract.errors import ErrorCode, MienError
 from blender_addon.contract.messages import HeadStatus
 from blender_addon.contract.options import CaptureOptions
+from tests.backend.server.fake_clip import capture_clip, capture_live, lines
 from tests.fake_takes import HEAD_SHA256, small_head, small_take
 
 
@@ -61,6 +70,12 @@ class FakeCapturer:
                 file.write("run\n")
         if todo.get("error"):
             raise MienError(ErrorCode.NO_FACE, f"No face in {options.source}.", "Use another photo.")
+        if todo.get("lost"):
+            raise MienError(ErrorCode.MISSING_FILE, f"{options.references[0]} is missing.", "Choose another.")
+        if options.live:
+            return capture_live(todo, options, progress)
+        if "frames" in todo:
+            return capture_clip(todo, options, progress)
         progress("start", 0.0, "Starting")
         time.sleep(todo.get("stubborn", 0))
         if todo.get("ask"):
@@ -80,9 +95,10 @@ class FakeCapturer:
         if "die" in todo:
             os.kill(os.getpid(), todo["die"])
             time.sleep(60)
-        report = {"source": options.source, "faces": len(takes)}
+        report = {"source": options.source, "faces": len(takes), "references": list(options.references)}
         overlay = partial(draw, bool(todo.get("bad_overlay")))
-        return Captured(takes, report, overlay, write_backdrop if todo.get("backdrop") else None)
+        backdrop = write_backdrop if todo.get("backdrop") else None
+        return Captured(takes, report, overlay, backdrop, contact_sheet=write_sheet if todo.get("sheet") else None)
 
 
 def draw(fail: bool) -> np.ndarray:
@@ -97,16 +113,29 @@ def write_backdrop(folder: Path) -> Path:
     return path
 
 
+def write_sheet(folder: Path) -> Path:
+    """A small picture in a file."""
+    path = folder / "people.png"
+    Image.new("RGB", (128, 128)).save(path)
+    return path
+
+
 def main() -> int:
     """Serve."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--bind")
     parser.add_argument("--remote", action="store_true")
     arguments = parser.parse_args()
+    job.UNWATCHED_SECONDS = float(os.environ.get("FAKE_UNWATCHED_SECONDS", job.UNWATCHED_SECONDS))
     load_seconds = float(os.environ.get("FAKE_LOAD_SECONDS", "0"))
 
     def load() -> FakeCapturer:
         time.sleep(load_seconds)
+        if counted := os.environ.get("FAKE_LOADS"):
+            with open(counted, "a") as file:
+                file.write("load\n")
+            if len(lines(counted)) > 1:
+                os.kill(os.getpid(), signal.SIGKILL)
         if problem := os.environ.get("FAKE_PROBLEM"):
             raise MienError(ErrorCode.NO_NETWORK, problem, "Connect to the network.")
         return FakeCapturer()

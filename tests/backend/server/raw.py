@@ -100,6 +100,13 @@ class Raw:
         assert number == wanted
         return reply
 
+    def ask_past(self, request: m.Request, held: int) -> m.Reply | MienError:
+        """Send a request and get its reply while that to the request `held` is still held back."""
+        wanted = self.send(request)
+        number, reply = self.receive()
+        assert number == wanted != held
+        return reply
+
     def until_final(self, job: str) -> m.JobStatus:
         """Wait for the end of a job."""
         end = time.monotonic() + PATIENCE_MS / 1000

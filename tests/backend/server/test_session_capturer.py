@@ -22,6 +22,13 @@ class Quiet:
 
     def check_cancelled(self) -> None: ...
 
+    def frames(self, count) -> None: ...
+
+    def preview(self, takes) -> None: ...
+
+    def actions(self) -> list:
+        return []
+
     def keep(self, take) -> None: ...
 
 

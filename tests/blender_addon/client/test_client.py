@@ -11,7 +11,9 @@ import time
 import numpy as np
 import pytest
 
+from blender_addon.client.capture import MOST_RESTARTS
 from blender_addon.client.events import (
+    BackendRestarted,
     CaptureFailed,
     CaptureFinished,
     ClientState,
@@ -27,7 +29,6 @@ from blender_addon.client.jobs import Client
 from blender_addon.client.launch import ClientSettings
 from blender_addon.client.process import ChildCommand
 from blender_addon.contract.errors import ErrorCode, MienError
-from blender_addon.contract.messages import JobState
 from blender_addon.contract.options import CaptureOptions
 from blender_addon.contract.places import BackendRecord, jobs_dir, write_backend_record
 from blender_addon.contract.take import Take
@@ -209,30 +210,38 @@ def test_a_queued_job_is_cancelled_at_once(tmp_path):
 
 
 @posix
-def test_a_killed_backend_is_told_and_what_was_done_is_there_after_a_restart(tmp_path):
+def test_a_photo_goes_on_after_its_backend_was_killed(tmp_path):
     with driving(tmp_path) as driver:
         count = tmp_path / "count"
         job = driver.client.capture(source(tmp_path, takes=4, pause=0.3, count=str(count)))
         driver.until(lambda event: isinstance(event, Progress) and event.message == "Face 2")
-        os.kill(driver.client.pid, signal.SIGKILL)
-        failed = driver.wait_for(CaptureFailed, patience=5)
-        assert failed.error.code is ErrorCode.BACKEND_DIED
-        assert failed.error.remedy
-        assert driver.client.state is ClientState.FAILED
+        killed = driver.client.pid
+        os.kill(killed, signal.SIGKILL)
+        restarted = driver.wait_for(BackendRestarted)
+        assert restarted.error.code is ErrorCode.BACKEND_DIED
+        assert restarted.jobs == (job,)
         saved = sorted((jobs_dir() / job).glob("take_*.npz"))
         assert len(saved) >= 2
         assert [Take.load(path).meta.person for path in saved] == list(range(1, len(saved) + 1))
         assert not list((jobs_dir() / job).glob("*.tmp")), "nothing half-written"
-
-        driver.client.list_jobs()
-        (summary,) = driver.wait_for(JobsListed).jobs
-        assert (summary.status.job, summary.status.state) == (job, JobState.INTERRUPTED)
-        assert summary.status.takes == len(saved)
-
-        assert driver.client.retry(job) == job
         finished = driver.wait_for(CaptureFinished)
         assert [take.meta.person for take in finished.takes] == [1, 2, 3, 4]
         assert runs(count) == 2
+        assert driver.client.pid not in (None, killed)
+        assert not any(isinstance(event, StateChanged) and event.state is ClientState.FAILED for event in driver.seen)
+
+
+@posix
+def test_a_backend_that_dies_with_nothing_to_do_is_told_and_left_alone(tmp_path):
+    with driving(tmp_path) as driver:
+        driver.client.capture(source(tmp_path))
+        driver.wait_for(CaptureFinished)
+        os.kill(driver.client.pid, signal.SIGKILL)
+        driver.until(lambda event: isinstance(event, StateChanged) and event.state is ClientState.FAILED)
+        assert driver.client.error.code is ErrorCode.BACKEND_DIED
+        assert driver.client.pid is None
+        driver.client.capture(source(tmp_path))
+        driver.wait_for(CaptureFinished)
 
 
 @posix
@@ -242,6 +251,7 @@ def test_a_backend_that_kills_itself_in_a_job_does_not_take_the_next_one_with_it
         failed = driver.wait_for(CaptureFailed)
         assert failed.error.code is ErrorCode.BACKEND_DIED
         assert "SIGSEGV" in failed.error.message
+        assert [type(event) for event in driver.seen].count(BackendRestarted) == MOST_RESTARTS + 1
         driver.client.capture(source(tmp_path))
         driver.wait_for(CaptureFinished)
 

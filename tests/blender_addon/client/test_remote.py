@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import socket
@@ -11,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from blender_addon.client.events import CaptureFailed, CaptureFinished, ClientState, Progress, StateChanged
@@ -139,6 +141,113 @@ def test_clients_may_neither_read_files_nor_end_it(server):
         assert connection.ask(m.Submit("a" * 32, CaptureOptions("/etc/passwd"))).code is ErrorCode.NOT_PERMITTED
         missing = m.Submit("a" * 32, CaptureOptions("a.jpg"), upload="b" * 64)
         assert connection.ask(missing).code is ErrorCode.MISSING_FILE
+
+
+def test_references_and_cameras_of_the_backends_machine_are_refused(server):
+    remote, clients = server
+    admit(clients)
+    with raw(remote.endpoint, remote.public_key, client_keys()) as connection:
+        content = np.frombuffer(b"{}", np.uint8)
+        sha256 = hashlib.sha256(content).hexdigest()
+        connection.ask(m.BeginUpload(sha256, len(content), "a.json"))
+        assert connection.ask(m.UploadChunk(sha256, 0, content)).complete
+        with_path = CaptureOptions("a.json", references=("/etc/passwd",))
+        assert connection.ask(m.Submit("a" * 32, with_path, upload=sha256)).code is ErrorCode.NOT_PERMITTED
+        missing = m.Submit("a" * 32, with_path, upload=sha256, reference_uploads=("b" * 64,))
+        refused = connection.ask(missing)
+        assert refused.code is ErrorCode.MISSING_FILE
+        assert "/etc/passwd" in refused.message
+        for upload in ("", sha256):
+            camera = m.Submit("a" * 32, CaptureOptions("camera:0", live=True), upload=upload)
+            refused = connection.ask(camera)
+            assert refused.code is ErrorCode.NOT_PERMITTED
+            assert "camera:0" in refused.message
+            assert refused.remedy
+        accepted = m.Submit("a" * 32, with_path, upload=sha256, reference_uploads=(sha256,))
+        assert connection.ask(accepted).status.state is m.JobState.QUEUED
+
+
+def test_a_clip_and_its_references_are_uploaded_once(tmp_path, server):
+    remote, clients = server
+    admit(clients)
+    (tmp_path / "one.jpg").write_bytes(b"1" * 2_500_000)
+    (tmp_path / "two.jpg").write_bytes(b"2")
+    references = tuple(str(tmp_path / name) for name in ("one.jpg", "two.jpg", "one.jpg"))
+    options = source(tmp_path, {"references": references}, frames=20, solved=str(tmp_path / "solved"))
+    with driving(tmp_path, remote) as driver:
+        driver.client.capture(options)
+        driver.client.capture(options)
+        for _ in range(2):
+            assert driver.wait_for(CaptureFinished).report["frames"] == list(range(20))
+        uploads = [event for event in driver.seen if isinstance(event, Progress) and event.stage == "upload"]
+        for job in {event.job for event in uploads}:
+            done = [event.done for event in uploads if event.job == job]
+            assert done == sorted(done)
+        stored = sorted(path.stat().st_size for path in (clients.parents[1] / "uploads").iterdir())
+        assert stored == sorted([1, Path(options.source).stat().st_size, 2_500_000])
+
+
+@pytest.mark.parametrize(
+    ("name", "as_reference"),
+    [("camera:0", False)]
+    + [(name, on) for name in ("folder", "shot.####.png", "shot.%04d.png", "shot.%d.png") for on in (False, True)],
+)
+def test_what_is_no_single_file_is_not_sent(tmp_path, server, name, as_reference):
+    remote, clients = server
+    admit(clients)
+    (tmp_path / "folder").mkdir()
+    path = name if name == "camera:0" else str(tmp_path / name)
+    options = CaptureOptions(path, live=name == "camera:0")
+    if as_reference:
+        options = source(tmp_path, {"references": (path,)})
+    with driving(tmp_path, remote) as driver:
+        driver.client.capture(options)
+        error = driver.wait_for(CaptureFailed).error
+        assert error.code is (ErrorCode.NOT_PERMITTED if name == "camera:0" else ErrorCode.USAGE)
+        assert "on this machine" in error.remedy
+        assert not (clients.parents[1] / "uploads").exists()
+
+
+def test_a_file_whose_name_looks_like_a_pattern_is_sent(tmp_path, server):
+    remote, clients = server
+    admit(clients)
+    (tmp_path / "take #2.json").write_text("{}")
+    with driving(tmp_path, remote) as driver:
+        driver.client.capture(CaptureOptions(str(tmp_path / "take #2.json")))
+        driver.wait_for(CaptureFinished)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_a_clip_goes_on_when_the_remote_backend_was_killed_and_is_there_again(tmp_path, mien_home, monkeypatch):
+    solved = tmp_path / "solved"
+    options = source(tmp_path, frames=60, frame_seconds=0.02, solved=str(solved))
+    address = "tcp://127.0.0.1:*"
+    home = tmp_path / "server-home"
+
+    def start() -> tuple[subprocess.Popen, dict]:
+        monkeypatch.setenv("MIEN_HOME", str(home))
+        command = [sys.executable, str(FAKE_BACKEND), "--remote", "--bind", address]
+        child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        monkeypatch.setenv("MIEN_HOME", str(mien_home))
+        return child, json.loads(child.stdout.readline())
+
+    child, told = start()
+    try:
+        admit(home / "keys" / "clients.txt")
+        address = told["endpoint"]
+        with driving(tmp_path, RemoteBackend(address, told["public_key"])) as driver:
+            job = driver.client.capture(options)
+            driver.until(lambda event: isinstance(event, Progress) and event.frames is not None)
+            child.kill()
+            child.wait()
+            child.stdout.close()
+            child, _ = start()
+            assert driver.wait_for(CaptureFinished).job == job
+            assert solved.read_text().splitlines() == [str(number) for number in range(60)]
+    finally:
+        child.kill()
+        child.wait()
+        child.stdout.close()
 
 
 def test_nobody_there(tmp_path, mien_home):
