@@ -17,6 +17,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from backend.media.footage import bad_clip
+from backend.media.truncation import lacks_contents
 from blender_addon.contract.errors import MienError
 from blender_addon.contract.files import file_error
 
@@ -27,7 +28,6 @@ _NOT_READ = frozenset(
     "alias_pix brender_pix vapoursynth avisynth".split()
 )
 _LISTS = (b"#EXTM3U", b"ffconcat", b"v=0\r", b"v=0\n", b"<?xml", b"[playlist]")
-_MOV_BOXES = frozenset({b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot", b"styp", b"uuid"})
 _COPY = "Copy it again from where it came from."
 _CONVERT = "Convert it to an MP4 with H.264 in another program and use that."
 
@@ -119,6 +119,8 @@ def _video_stream(path: Path, container: InputContainer) -> VideoStream:
     pictures = Disposition.attached_pic | Disposition.timed_thumbnails
     streams = [stream for stream in container.streams if stream.type == "video" and not stream.disposition & pictures]
     if not streams:
+        if lacks_contents(path):
+            raise _truncated(path)
         if container.streams.audio:
             raise bad_clip(path, "audio_only", "holds sound but no pictures", "Use a file with the video in it.")
         raise bad_clip(path, "not_a_clip", "holds no pictures", "Use a video, or a folder of numbered pictures.")
@@ -134,36 +136,16 @@ def _video_stream(path: Path, container: InputContainer) -> VideoStream:
     return chosen
 
 
+def _truncated(path: Path) -> MienError:
+    reason = "was cut off: its table of contents, which is written when a recording ends, is missing or not whole"
+    remedy = "Copy it again from the camera; if it is cut off there too, a video repair program may restore it."
+    return bad_clip(path, "truncated", reason, remedy)
+
+
 def _unreadable(path: Path, error: av.error.FFmpegError) -> MienError:
     if isinstance(error, OSError) and not isinstance(error, ValueError):
         return file_error(path, error, "read")
-    if _without_contents(path):
-        reason = "was cut off: its table of contents, which is written when a recording ends, is missing"
-        remedy = "Copy it again from the camera; if it is cut off there too, a video repair program may restore it."
-        return bad_clip(path, "truncated", reason, remedy)
+    if lacks_contents(path):
+        return _truncated(path)
     reason = "is not a video in a known format, whatever its name says, or its beginning is damaged"
     return bad_clip(path, "not_a_clip", reason, _CONVERT)
-
-
-def _without_contents(path: Path) -> bool:
-    """Whether this is an MP4 or QuickTime file whose `moov` box is missing or cut off (ISO/IEC 14496-12, 4.2)."""
-    try:
-        size = path.stat().st_size
-        with path.open("rb") as file:
-            position = 0
-            while position + 8 <= size:
-                file.seek(position)
-                header = file.read(16)
-                length, kind = int.from_bytes(header[:4], "big"), header[4:8]
-                if position == 0 and kind not in _MOV_BOXES:
-                    return False
-                if length == 1:
-                    length = int.from_bytes(header[8:16], "big")
-                if kind == b"moov":
-                    return position + length > size
-                if length < 8:  # 0: to the end of the file
-                    return True
-                position += length
-    except OSError:
-        return False  # the file went away meanwhile; what FFmpeg said is reported
-    return position > 0

@@ -17,6 +17,7 @@ from av.video.frame import VideoFrame
 
 from backend.media.container import decoded, opened, packets
 from backend.media.footage import bad_clip
+from backend.media.truncation import is_short
 
 # Codecs in which a key frame surely needs nothing before it, so that reading can begin there.
 _RANDOM_ACCESS = frozenset(
@@ -90,13 +91,14 @@ def build_index(path: Path) -> tuple[Index, VideoFrame]:
 
 def _from_packets(path: Path) -> Index:
     stamps, keys, timeless = array("q"), [], False
-    hidden, cut_off, last_cut = 0, False, False
+    hidden, last_cut = 0, False
 
     def damaged_end() -> None:
         nonlocal cut_off
         cut_off = True
 
     with opened(path) as (container, stream):
+        cut_off = is_short(path)
         codec, base = stream.codec_context.name, stream.time_base
         for packet in packets(container, stream, damaged_end):
             if packet.is_discard or _is_invisible(codec, packet):

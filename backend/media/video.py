@@ -188,8 +188,8 @@ def _header_problems(index: Index, times: np.ndarray, rate: float, streams: int)
     found = frames + index.leading + index.hidden
     if index.promised > found and not index.counted:
         yield f"The file was cut off: its header promises {index.promised} frames and {found} are there."
-    elif index.cut_off:
-        yield f"The file was cut off or its end is damaged: the {frames} whole frames before that are used."
+    elif index.cut_off and not 0 < index.promised <= found:  # or only what follows the pictures is cut
+        yield f"The file was cut off or is damaged at its end: the {frames} frames before that are used."
     else:
         length = float(times[-1]) + 1 / rate
         off = abs(index.promised_seconds - length)

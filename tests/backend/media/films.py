@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Footage that tests write: pictures that tell their own number, in every coding and container that FFmpeg can write."""
+"""Footage that tests write: pictures that show their number, in any coding and container that FFmpeg writes."""
 
 from __future__ import annotations
 
