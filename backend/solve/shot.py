@@ -18,7 +18,7 @@ from .camera import FOCAL_SIGMA, Focal
 from .errors import landmark_errors
 
 STEPS = 14
-CORRELATION = 0.15
+CORRELATION = 0.3
 """How much of the squared error of a landmark is the same in all views of a person: what the detector and the head's
 landmarks always get wrong of that face. More views do not average it out, so the identity's prior weighs as if there
 were K / (1 + (K - 1) CORRELATION) views. Measured; see `tests/solve_calibration.py`."""
