@@ -125,6 +125,8 @@ def _add_capture(commands: argparse._SubParsersAction) -> None:
     clip.add_argument("--smoothing", type=float, default=DEFAULT_SMOOTHING, metavar="X", help=smooth)
     reference = "another photo or video of the same person, to learn the head's shape from; may be repeated"
     clip.add_argument("--reference", action="append", default=[], type=_named, metavar="FILE", help=reference)
+    timing = "with --blend: one scene frame for each of the clip (conform), or the clip's real time (source)"
+    clip.add_argument("--timing", choices=("conform", "source"), default="conform", help=timing)
     clip.add_argument("--no-overlay", action="store_true", help="do not write the overlay video")
     parser.add_argument("--head", default="open", metavar="HEAD", help="head model: 'open' or the path of a head file")
     _add_device(parser)

@@ -14,6 +14,7 @@ from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from backend.blender import BlenderProgram, prepare_blender, save_blend
 from backend.clock import Clock
@@ -25,6 +26,11 @@ from blender_addon.contract.files import make_folder
 from blender_addon.contract.options import CaptureOptions
 from blender_addon.contract.places import BackendRecord, backend_record_path, read_backend_record, write_backend_record
 from blender_addon.contract.version import VERSION
+
+if TYPE_CHECKING:
+    from backend.chain.result import CaptureResult
+    from blender_addon.animation.timing import Timing
+    from blender_addon.contract.head import HeadDescription
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -62,7 +68,7 @@ def capture(arguments: argparse.Namespace) -> None:
             check_writable(blend)
         program = prepare_blender(arguments.blender, progress) if blend is not None else None
         record_backend()
-        wanted = _Wanted(paths, blend, program, overlay=not (paths.clip and arguments.no_overlay))
+        wanted = _Wanted(paths, blend, program, not arguments.no_overlay, arguments.timing)
         report, files = _capture_to_files(options, arguments.threads, wanted, progress, started)
     if arguments.json:
         put(json.dumps(report, indent=2))  # plain ASCII, whatever the encoding of whoever reads it
@@ -78,6 +84,7 @@ class _Wanted:
     blend: Path | None
     program: BlenderProgram | None
     overlay: bool
+    timing: Timing
 
 
 def _capture_to_files(
@@ -109,7 +116,7 @@ def _capture_to_files(
             with clock.stage("blender"):
                 takes = [paths.take(number) for number in range(1, len(result.takes) + 1)]
                 head = session.head(options.head)
-                scene = save_blend(wanted.program, head, takes, result.picture, wanted.blend, progress)
+                scene = _save_blend(wanted, head, takes, result, options, progress)
             report["blend"] = {name: scene[name] for name in ("blend", "blender", "warnings") if name in scene}
             files[wanted.blend] = _written
         if result.of_clip and wanted.overlay:
@@ -123,6 +130,19 @@ def _capture_to_files(
     finally:
         session.close()
     return report, list(files)
+
+
+def _save_blend(
+    wanted: _Wanted,
+    head: HeadDescription,
+    takes: Sequence[Path],
+    result: CaptureResult,
+    options: CaptureOptions,
+    progress: Progress,
+) -> dict[str, object]:
+    """The Blender scene, with the footage itself behind the head of a clip."""
+    source = Path(options.source) if result.of_clip else result.picture
+    return save_blend(wanted.program, head, takes, source, wanted.blend, progress, timing=wanted.timing)
 
 
 def _written(path: Path) -> None:

@@ -14,11 +14,20 @@ __all__ = ["CaptureResult", "capture", "capture_photo", "draw_overlay", "posed_v
 
 
 def capture(session: Session, options: CaptureOptions, progress: Progress = no_progress) -> CaptureResult:
-    """A photo or a clip to one take for each asked-for person.
+    """A photo or a clip to one take for each asked-for person; a live capture to one for each recording.
+
+    Args:
+        session: The loaded models.
+        options: What to do.
+        progress: Told of each step; that of a live capture must be a `LiveProgress`.
 
     Raises:
-        MienError: What `capture_photo` and `capture_clip` raise.
+        MienError: What `capture_photo`, `capture_clip` and `capture_live` raise.
     """
+    if options.live:
+        from backend.chain.live import capture_live
+
+        return capture_live(session, options, progress)  # type: ignore[arg-type]  # as documented
     if not is_clip(options.source):
         return capture_photo(session, options, progress)
     from backend.chain.clip import capture_clip  # here: a photo needs none of it

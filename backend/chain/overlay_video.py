@@ -53,14 +53,16 @@ def write_overlay_video(
                         vertices=vertices.at(row),
                         translation=take.translation[row],
                         camera_matrix=take.camera_matrix,
-                        label=f"{take.meta.person}",
+                        label=f"Person {take.meta.person}",
                         confidence=float(take.confidence[row]),
                         filled=not take.valid[row],
+                        person=take.meta.person,
+                        head=order,
                     )
-                    for take, vertices in zip(takes, posed, strict=True)
+                    for order, (take, vertices) in enumerate(zip(takes, posed, strict=True))
                 ]
-                number = int(info.numbers[frame.index])
-                writer.add(overlay.draw(frame.pixels, drawn, number), frame.time)
+                title = f"Frame {int(info.numbers[frame.index])}"
+                writer.add(overlay.draw(frame.pixels, drawn, title), frame.time)
                 progress("overlay", (row + 1) / (last - first + 1), "writing the overlay video")
 
 

@@ -31,6 +31,9 @@ class JobProgress(Protocol):
     def frames(self, count: FrameCount) -> None:
         """Note how far a clip is."""
 
+    def wants_preview(self) -> bool:
+        """Whether anybody looks at previews."""
+
     def preview(self, takes: Sequence[Take]) -> None:
         """Show what the newest frame looks like: takes of one frame, one for each person."""
 

@@ -17,6 +17,9 @@ from blender_addon.contract.take import Take
 UNWATCHED_SECONDS = 10.0
 """A live capture whose previews nobody asked for this long ends: a dead Blender must not hold a camera."""
 
+LOOKING_SECONDS = 2.0
+"""Somebody who asked for a preview this long ago still looks."""
+
 
 @dataclass(frozen=True, eq=False)
 class Shown:
@@ -91,6 +94,11 @@ class Job:
     def watch(self) -> None:
         """Somebody looks at the previews."""
         self._watched = time.monotonic()
+
+    @property
+    def watched(self) -> bool:
+        """Whether previews are made for anybody."""
+        return time.monotonic() - self._watched < LOOKING_SECONDS
 
     def take_actions(self) -> list[LiveAction]:
         """What was asked for since the last call; END when nobody watches any more."""

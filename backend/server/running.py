@@ -107,6 +107,10 @@ class RunningJob:
         """Note how far a clip is."""
         self._jobs.frames(self._job, count)
 
+    def wants_preview(self) -> bool:
+        """Whether anybody looks at previews."""
+        return self._job.watched
+
     def preview(self, takes: Sequence[Take]) -> None:
         """Show takes of one frame."""
         self._jobs.show(self._job, [self.source.named(take) for take in takes])

@@ -8,6 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from backend.server.capturing import Captured, Capturer, JobProgress
 from blender_addon.contract.head import HeadDescription
 from blender_addon.contract.messages import HeadStatus
@@ -58,14 +60,31 @@ class SessionCapturer:
         return self._used_heads.get(name) or self._session(self._device).head(name)
 
     def capture(self, options: CaptureOptions, progress: JobProgress) -> Captured:
-        """Capture a photo."""
+        """Capture a photo or a clip, or follow a camera."""
         from backend.media.backdrop import shown_by_blender, write_backdrop
-        from backend.pipeline import capture_photo, draw_overlay
+        from backend.pipeline import capture, draw_overlay
 
         session = self._session(self._device if options.device == "auto" else options.device)
-        result = capture_photo(session, options, progress)
+        result = capture(session, options, progress)
         head = session.head(options.head)
         self._used_heads[head.sha256] = head
-        backdrop = None if shown_by_blender(Path(options.source)) else partial(write_backdrop, result.picture)
-        overlay = partial(draw_overlay, session, result)
-        return Captured(result.takes, result.report, overlay, backdrop, result.picture.pixels.nbytes)
+        if result.picture is None:
+            return Captured(result.takes, result.report)
+        still = not result.of_clip and not shown_by_blender(Path(options.source))
+        sheet = result.contact_sheet
+        return Captured(
+            result.takes,
+            result.report,
+            overlay=partial(draw_overlay, session, result),
+            backdrop=partial(write_backdrop, result.picture) if still else None,
+            overlay_bytes=result.picture.pixels.nbytes,
+            contact_sheet=None if sheet is None else partial(_write_sheet, sheet),
+        )
+
+
+def _write_sheet(sheet: np.ndarray, folder: Path) -> Path:
+    from backend.outputs import write_png
+
+    path = folder / "people.png"
+    write_png(path, sheet)
+    return path
