@@ -163,6 +163,7 @@ class Painter:
 
     def _draw(self, picture: np.ndarray, motion: Motion, frame: int, look: Look) -> None:
         vertices, place = posed(self._model, motion, frame), motion.translation[frame]
+        self._dress(picture, place, look, _COLLAR, 0.35)
         window = self._window(vertices.numpy(), place)
         if window is not None:
             left, top, right, bottom = window
@@ -172,7 +173,7 @@ class Painter:
             part = picture[top:bottom, left:right]
             part *= 1 - small[..., 3:]
             part += small[..., :3]
-        self._dress(picture, place, look)
+        self._dress(picture, place, look, _SHOULDERS, 1.0)
 
     def _window(self, vertices: np.ndarray, place: np.ndarray) -> tuple[int, int, int, int] | None:
         """Left, top, right, bottom of the head in the picture."""
@@ -217,12 +218,14 @@ class Painter:
         lobe = (normals * half).sum(1).clip(0) ** self._sharpness
         return np.concatenate([light, (self._shine * lobe * self._occlusion)[:, None]], axis=1).astype(np.float32)
 
-    def _dress(self, picture: np.ndarray, place: np.ndarray, look: Look) -> None:
-        """Paint shoulders over the neck's end; they stay where the neck is."""
+    def _dress(
+        self, picture: np.ndarray, place: np.ndarray, look: Look, outline: np.ndarray, brightness: float
+    ) -> None:
+        """Paint a part of the shirt, whose outline (N, 2) is in metres from the neck's root; it does not turn."""
         root = to_camera(np.array([0.0, -0.105, -0.02]), place)
         scale = self._matrix[0, 0] / root[2]
         middle = (self._matrix @ root)[:2] / root[2]
-        points = middle + _SHOULDERS * scale
+        points = middle + outline * scale
         layer = np.zeros(picture.shape[:2], np.uint8)
         cv2.fillPoly(layer, [np.round(points * (1 << _SHIFT)).astype(np.int32)], 255, cv2.LINE_AA, _SHIFT)
         top = max(0, int(points[:, 1].min()) - 2)
@@ -230,7 +233,7 @@ class Painter:
             return
         cover = layer[top:, :, None].astype(np.float32) / 255
         across = (np.arange(picture.shape[1], dtype=np.float32) - middle[0]) / (0.2 * scale)
-        shade = 0.35 + 0.5 / (1 + across**2)
+        shade = brightness * (0.35 + 0.5 / (1 + across**2))
         picture[top:] += cover * (look.shirt * shade[:, None] - picture[top:])
 
 
@@ -245,6 +248,8 @@ def _shoulders() -> np.ndarray:
 
 
 _SHOULDERS = _shoulders()
+_COLLAR = np.array([[-0.056, 0.022], [0.056, 0.022], [0.056, 0.1], [-0.056, 0.1]])
+"""What is seen of the shirt's inside, behind the neck."""
 
 
 def _towards_camera(points: torch.Tensor, faces: torch.Tensor) -> torch.Tensor:
