@@ -62,7 +62,7 @@ def choose_frames(rotation: np.ndarray, blendshapes: np.ndarray, quality: np.nda
 
 
 def _worth(rotation: np.ndarray, quality: np.ndarray) -> np.ndarray:
-    """(N,) in 0..1: quality relative to the better frames, less for profiles; never quite 0, to tell those apart too."""
+    """(N,) in 0..1: quality relative to the better frames, less for profiles; never quite 0, to tell these apart."""
     good = max(float(np.quantile(quality, 0.9)), 1e-12)
     beyond = np.maximum(np.linalg.norm(rotation[:, :2], axis=1) - PROFILE, 0) / TURN
     return np.clip(quality / good, 1e-6, 1) * np.exp(-(beyond**2))
