@@ -192,7 +192,9 @@ def _header_problems(index: Index, times: np.ndarray, rate: float, streams: int)
         yield f"The file was cut off or is damaged at its end: the {frames} frames before that are used."
     else:
         length = float(times[-1]) + 1 / rate
-        off = abs(index.promised_seconds - length)
+        # How long the last frame is shown is not known; no longer than the longest of the others.
+        latest = max(length, float(times[-1]) + float(np.diff(times).max(initial=0)))
+        off = max(times[-1] - index.promised_seconds, index.promised_seconds - latest)
         if index.promised_seconds and not index.hidden and off > max(_LENGTH_OFF_SECONDS, _LENGTH_OFF * length):
             yield (
                 f"The header says that the video lasts {index.promised_seconds:.1f} s, but {length:.1f} s are there: "
