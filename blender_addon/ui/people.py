@@ -51,12 +51,15 @@ def _people(request: Request, told: Any, least: int) -> People:
     people, found = told.get("people"), told.get("found")
     if isinstance(people, list):
         frames = tuple(_frames(item) for item in people)
-    else:
-        count = len(found) if isinstance(found, list) else found if isinstance(found, int) else least
-        frames = (0,) * count
+    else:  # errors tell a number
+        frames = (0,) * next((_count(item) for item in (people, found) if _count(item)), least)
     sheet = told.get("contact_sheet")
     there = isinstance(sheet, str) and Path(sheet).is_file()  # not when another computer wrote it
     return People(request.options.source, frames, sheet if there else "")
+
+
+def _count(told: object) -> int:
+    return len(told) if isinstance(told, list) else told if isinstance(told, int) else 0
 
 
 def _frames(person: object) -> int:

@@ -6,53 +6,20 @@ from __future__ import annotations
 import json
 import os
 import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fake_layout import draw
-
-PATIENCE = 60.0
-
-
-class Panel:
-    """The session, pumped as the timer does it."""
-
-    def __init__(self, mien: Any) -> None:
-        self.session = mien("ui.session").session()
-
-    @property
-    def progress(self) -> Any:
-        """The last news of the first capture."""
-        return next((capture.progress for capture in self.session.present), None)
-
-    def until(self, wanted: Any) -> None:
-        """Tick until something is so."""
-        end = time.monotonic() + PATIENCE
-        while not wanted():
-            assert time.monotonic() < end, f"waited in vain: {self.session.phrase}, {self.session.error}"
-            self.session.pump()
-            time.sleep(0.005)
-
-    def finish(self) -> None:
-        """Tick until the capture is over."""
-        self.until(lambda: not self.session.running)
+from panel_driver import Panel, driven_panel
 
 
 @pytest.fixture
 def panel(mien: Any, backend_python: str, repository: Path, tmp_path: Path) -> Iterator[Panel]:
     """The session with a real service behind it that makes its takes up (see fake_backend.py)."""
-    module = mien("ui.session")
-    module.end_session()
     script = repository / "tests" / "backend" / "server" / "fake_backend.py"
-    command = mien("client.process").ChildCommand([backend_python, str(script)], str(repository))
-    panel = Panel(mien)
-    settings = mien("client.launch").ClientSettings(tmp_path / "heads", command=command)
-    panel.session._client = mien("client.jobs").Client(settings)
-    yield panel
-    module.end_session()
+    yield from driven_panel(mien, [backend_python, str(script)], repository, tmp_path / "heads")
 
 
 def _photo(folder: Path, **todo: Any) -> str:
@@ -189,12 +156,10 @@ def test_no_face_is_said_and_can_be_put_away(panel: Panel, tmp_path: Path) -> No
     assert "No face in" not in " ".join(draw(bpy.types.MIEN_PT_capture))
 
 
-def test_a_killed_backend_is_said_and_restarts_by_itself(panel: Panel, tmp_path: Path) -> None:
+def test_a_backend_that_dies_again_and_again_is_said_and_restarts(panel: Panel, tmp_path: Path) -> None:
     import bpy
 
-    bpy.ops.mien.capture_face(filepath=_photo(tmp_path, takes=2, pause=30))
-    panel.until(lambda: panel.progress is not None and panel.progress.stage == "start")
-    os.kill(panel.session._client.pid, signal.SIGKILL)
+    bpy.ops.mien.capture_face(filepath=_photo(tmp_path, die=int(signal.SIGKILL), keep=False))
     panel.finish()
     assert panel.session.error is not None and panel.session.error.code == "backend_died"
     assert "stopped" in panel.session.phrase
