@@ -65,8 +65,8 @@ _ROTATION = {
 _PLACE = _Tuning(0.13, 3.5, 0.00002, 0.001)
 _DEPTH = _Tuning(0.16, 3.5, 0.0002, 0.01)
 
-_FILLED_TRUST = 0.05
-"""Weight of a frame that was filled in, over that of a sure one."""
+_CARRY_SECONDS = 0.25
+"""How far into a gap what smoothing does to the good frames beside it is carried on."""
 _LEAST_TRUST = 0.1
 """Confidence below which frames count alike."""
 
@@ -85,8 +85,9 @@ def with_raw(take: Take) -> Take:
 def smooth(take: Take, strength: float, groups: Mapping[Group, float] | None = None) -> Take:
     """Smooth a take anew from its unsmoothed twins (`raw_*`), whatever smoothing it has now.
 
-    Time is taken from the timestamps; shots (`segment`) do not see each other; frames of low confidence and filled ones
-    count less. What stands out of a channel's noise keeps its depth: blinks, lip closures, jumps of the eyes.
+    Time is taken from the timestamps; shots (`segment`) do not see each other; frames of low confidence count less.
+    Filled frames (not `valid`) count for nothing: they keep their course and join the smoothed frames beside them. What
+    stands out of a channel's noise keeps its depth: blinks, lip closures, jumps of the eyes.
 
     Args:
         take: A take with `raw_*` twins. A still is returned as it is.
@@ -101,15 +102,17 @@ def smooth(take: Take, strength: float, groups: Mapping[Group, float] | None = N
     if len(take) == 1:
         return take
     raw = {name: _raw(take, name) for name in SMOOTHED}
-    base = _time_base(take)
+    frames = _frames(take)
     values = raw | {
-        "expression": _expression(raw["expression"], take.meta.channels, base, factors),
-        "eyelids": _coefficients(raw["eyelids"], "lids", base, factors, bounded=True),
-        "neck": _rotation(raw["neck"], "pose", base, factors),
-        "jaw": _rotation(raw["jaw"], "jaw", base, factors),
-        "eyes": np.concatenate([_rotation(eye, "gaze", base, factors) for eye in np.split(raw["eyes"], 2, 1)], axis=1),
+        "expression": _expression(raw["expression"], take.meta.channels, frames, factors),
+        "eyelids": _coefficients(raw["eyelids"], "lids", frames, factors, bounded=True),
+        "neck": _rotation(raw["neck"], "pose", frames, factors),
+        "jaw": _rotation(raw["jaw"], "jaw", frames, factors),
+        "eyes": np.concatenate(
+            [_rotation(eye, "gaze", frames, factors) for eye in np.split(raw["eyes"], 2, 1)], axis=1
+        ),
     }
-    values["head_rotation"], values["translation"] = _pose(raw["head_rotation"], raw["translation"], base, factors)
+    values["head_rotation"], values["translation"] = _pose(raw["head_rotation"], raw["translation"], frames, factors)
     return replace(
         take,
         meta=replace(take.meta, smoothing=float(strength)),
@@ -142,73 +145,108 @@ def _raw(take: Take, name: str) -> np.ndarray:
     return take.extra[_RAW + name]
 
 
-def _time_base(take: Take) -> TimeBase:
+@dataclass(frozen=True)
+class _Frames:
+    """The frames of a take: the good ones are smoothed, filled ones follow the good ones on either side.
+
+    Attributes:
+        starts: (T,) bool, True on the first frame of each shot.
+        good: Indices (N,) of the good frames.
+        base: Their times, shots and weights.
+        beside: (2, T) position among the good frames of the one before and the one after each frame, itself if good.
+        share: (2, T, 1) how much of the change of these two passes to the frame.
+    """
+
+    starts: np.ndarray
+    good: np.ndarray
+    base: TimeBase
+    beside: np.ndarray
+    share: np.ndarray
+
+
+def _frames(take: Take) -> _Frames:
     segment = take.extra.get("segment", np.zeros(len(take), np.int32))
-    runs = np.concatenate(([0], np.cumsum(np.diff(segment) != 0)))
+    starts = np.diff(segment, prepend=segment[0] - 1) != 0
+    shot = np.cumsum(starts)
+    good = np.flatnonzero(take.valid)
     trust = np.maximum(take.confidence.astype(np.float64), _LEAST_TRUST) ** 2
-    return TimeBase(take.time, runs, trust * np.where(take.valid, 1.0, _FILLED_TRUST))
+    base = TimeBase(take.time[good], shot[good], trust[good])
+    if not len(good):
+        return _Frames(starts, good, base, np.zeros((2, 0), int), np.zeros((2, 0, 1)))
+    after = np.searchsorted(good, np.arange(len(take)))
+    before = np.searchsorted(good, np.arange(len(take)), side="right") - 1
+    beside = np.clip(np.stack((before, after)), 0, len(good) - 1)
+    away = np.abs(take.time[good][beside] - take.time)
+    near = (shot[good][beside] == shot) * np.exp(-away / _CARRY_SECONDS)
+    part = away[::-1] / np.maximum(away.sum(axis=0), 1e-9)
+    part = np.where(away.sum(axis=0) > 0, part, 0.5)
+    alone = near[::-1] == 0
+    return _Frames(starts, good, base, beside, (near * np.where(alone, 1.0, part))[..., None])
 
 
-def _denoise(values: np.ndarray, tuning: _Tuning, factor: float, base: TimeBase, together: bool = False) -> np.ndarray:
+def _denoise(values: np.ndarray, tuning: _Tuning, factor: float, frames: _Frames, together: bool = False) -> np.ndarray:
     """(T, C) float64; constant channels stay exactly as they are."""
     result = values.astype(np.float64)
     moving = np.flatnonzero(np.ptp(values, axis=0) > 0)
-    if factor == 0 or not len(moving):
+    if factor == 0 or not len(moving) or not len(frames.good):
         return result
-    series = result[:, moving]
-    noise = np.clip(noise_level(series, base), tuning.least, tuning.most)
+    series = result[np.ix_(frames.good, moving)]
+    noise = np.clip(noise_level(series, frames.base), tuning.least, tuning.most)
     threshold = tuning.threshold * math.sqrt(factor)
-    result[:, moving] = shrink(series, base, tuning.width * factor, noise, threshold, together)
+    change = shrink(series, frames.base, tuning.width * factor, noise, threshold, together) - series
+    if len(frames.good) == len(values):
+        result[:, moving] += change
+    else:
+        result[:, moving] += (frames.share * change[frames.beside]).sum(axis=0)
     return result
 
 
 def _coefficients(
-    raw: np.ndarray, group: Group, base: TimeBase, factors: Mapping[Group, float], bounded: bool = False
+    raw: np.ndarray, group: Group, frames: _Frames, factors: Mapping[Group, float], bounded: bool = False
 ) -> np.ndarray:
     """(T, C) coefficients; those that were within 0 and 1 stay there."""
     if factors[group] == 0:
         return raw
-    smoothed = _denoise(raw, _COEFFICIENT[group], factors[group], base)
+    smoothed = _denoise(raw, _COEFFICIENT[group], factors[group], frames)
     unit = bounded | ((raw >= 0) & (raw <= 1)).all(axis=0)
     return np.where(unit, np.clip(smoothed, 0.0, 1.0), smoothed)
 
 
 def _expression(
-    raw: np.ndarray, channels: tuple[str, ...], base: TimeBase, factors: Mapping[Group, float]
+    raw: np.ndarray, channels: tuple[str, ...], frames: _Frames, factors: Mapping[Group, float]
 ) -> np.ndarray:
     owners = np.array([GROUPS.index(channel_group(name)) for name in channels], dtype=int)
     result = raw.astype(np.float64)
     for index, group in enumerate(GROUPS):
         own = np.flatnonzero(owners == index)
         if len(own):
-            result[:, own] = _coefficients(raw[:, own], group, base, factors)
+            result[:, own] = _coefficients(raw[:, own], group, frames, factors)
     return result
 
 
-def _rotation(raw: np.ndarray, group: Group, base: TimeBase, factors: Mapping[Group, float]) -> np.ndarray:
+def _rotation(raw: np.ndarray, group: Group, frames: _Frames, factors: Mapping[Group, float]) -> np.ndarray:
     """(T, 3) axis-angle without jumps of a turn within a shot."""
     if factors[group] == 0 or not np.ptp(raw, axis=0).any():
         return raw
-    return rotations.to_axis_angles(_quaternions(raw, group, base, factors))
+    return rotations.to_axis_angles(_quaternions(raw, group, frames, factors))
 
 
-def _quaternions(raw: np.ndarray, group: Group, base: TimeBase, factors: Mapping[Group, float]) -> np.ndarray:
-    starts = np.diff(base.segment, prepend=base.segment[0] - 1) != 0
-    quaternions = rotations.same_side(rotations.to_quaternions(raw), starts)
-    smoothed = 0.5 * _denoise(2 * quaternions, _ROTATION[group], factors[group], base, together=True)
+def _quaternions(raw: np.ndarray, group: Group, frames: _Frames, factors: Mapping[Group, float]) -> np.ndarray:
+    quaternions = rotations.same_side(rotations.to_quaternions(raw), frames.starts)
+    smoothed = 0.5 * _denoise(2 * quaternions, _ROTATION[group], factors[group], frames, together=True)
     return smoothed / np.linalg.norm(smoothed, axis=-1, keepdims=True)
 
 
 def _pose(
-    rotation: np.ndarray, translation: np.ndarray, base: TimeBase, factors: Mapping[Group, float]
+    rotation: np.ndarray, translation: np.ndarray, frames: _Frames, factors: Mapping[Group, float]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Smoothed head rotation and translation (T, 3)."""
     factor = factors["pose"]
     if factor == 0:
         return rotation, translation
-    turned = _rotation(rotation, "pose", base, factors)
+    turned = _rotation(rotation, "pose", frames, factors)
     place = face_place(rotation, translation)
     if not np.isfinite(place).all():  # behind the camera: a take without perspective
-        return turned, _denoise(translation, _PLACE, factor, base)
-    still = [_denoise(place[:, :2], _PLACE, factor, base), _denoise(place[:, 2:], _DEPTH, factor, base)]
+        return turned, _denoise(translation, _PLACE, factor, frames)
+    still = [_denoise(place[:, :2], _PLACE, factor, frames), _denoise(place[:, 2:], _DEPTH, factor, frames)]
     return turned, translation_to(np.concatenate(still, axis=1), turned)

@@ -303,20 +303,51 @@ def test_rotations_are_smoothed_alike_from_wherever_they_start() -> None:
     assert turns(back, there).max() < 5e-4
 
 
-def test_frames_of_no_confidence_and_filled_ones_count_less() -> None:
+def test_frames_of_low_confidence_count_less() -> None:
     take = noisy_take(81)
     lids = take.eyelids.copy()
     lids[40] = 0.16
     sure = smooth(with_raw(replace(take, eyelids=lids)), DEFAULT_STRENGTH).eyelids[40, 0]
     unsure = np.full(81, 0.9, np.float32)
     unsure[40] = 0.1
-    valid = np.ones(81, bool)
-    valid[40] = False
     poor = smooth(with_raw(replace(take, eyelids=lids, confidence=unsure)), DEFAULT_STRENGTH).eyelids[40, 0]
-    filled = smooth(with_raw(replace(take, eyelids=lids, valid=valid)), DEFAULT_STRENGTH).eyelids[40, 0]
     assert sure > 0.14
     assert poor < 0.115
-    assert filled < 0.115
+
+
+def gappy_take(rest: float) -> Take:
+    """Frames 30 to 59 and 100 on are filled, with rubbish or a curve towards `rest`."""
+    take = noisy_take(120)
+    valid = np.ones(120, bool)
+    valid[30:60] = valid[100:] = False
+    expression = take.expression.copy()
+    expression[30:60] = rest + (expression[29] - rest) * np.abs(np.linspace(-1, 1, 30))[:, None] ** 3
+    expression[100:] = rest + (expression[99] - rest) * np.exp(-np.arange(1, 21) / 6)[:, None]
+    return with_raw(replace(take, valid=valid, expression=expression))
+
+
+def test_what_was_filled_in_does_not_bend_what_was_seen() -> None:
+    one, other = (smooth(gappy_take(rest), DEFAULT_STRENGTH) for rest in (0.0, 0.9))
+    assert np.array_equal(one.expression[one.valid], other.expression[one.valid])
+    assert not np.allclose(one.expression[~one.valid], other.expression[~one.valid], atol=0.1)
+
+
+@pytest.mark.parametrize("strength", [0.5, 1.0])
+def test_filled_frames_keep_their_course_and_join_the_smoothed_ones(strength: float) -> None:
+    take = gappy_take(0.0)
+    result = smooth(take, strength)
+    change = result.expression - take.expression
+    assert np.abs(change[[29, 60, 99]]).max() > 0.005, "nothing to join"
+    for before, frame in ((29, 30), (60, 59), (99, 100)):
+        assert np.abs(change[frame] - change[before]).max() < 0.004
+    assert np.abs(change[~take.valid]).max() <= np.abs(change[[29, 60, 99]]).max()
+    assert np.abs(np.diff(change[30:60], axis=0)).max() < 0.004
+    assert np.abs(change[-1]).max() < 0.002
+
+
+def test_a_take_without_any_good_frame_stays_as_it_is() -> None:
+    take = with_raw(replace(noisy_take(20), valid=np.zeros(20, bool)))
+    assert np.allclose(smooth(take, 1.0).expression, take.expression)
 
 
 def test_a_head_that_rolls_past_half_a_turn_does_not_jump() -> None:
