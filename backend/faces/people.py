@@ -32,9 +32,11 @@ DRIFT = 0.05
 DOUBLE = 2
 """Frames that two tracks of one person may share: one found again a moment before the other is given up."""
 FLICKER = 5
-"""A person seen in fewer frames than this ..."""
+"""Who is seen in fewer frames than this may be a false face, ..."""
 FLICKER_PRESENCE = 0.6
-"""... with a mean presence under this is taken for a false face and dropped."""
+"""... and is one with a mean presence under this, ..."""
+FLICKER_SHARE = 0.1
+"""... or with less than this share of the most seen person's frames."""
 
 
 @dataclass(frozen=True)
@@ -203,7 +205,8 @@ def merge(tracks: Sequence[TrackSummary]) -> tuple[Person, ...]:
 
     The two groups of tracks that are most alike are joined first (average linkage, weighted with the frames), as long
     as they are alike enough. Groups that are seen at the same time, for more than two frames, are never joined.
-    Persons seen in fewer than five frames without certainty are left out as false faces.
+    Who is seen in fewer than five frames is left out as a false face when its presence is low or when the most seen
+    person is seen in ten times as many frames.
 
     Args:
         tracks: See `TrackStatistics.summaries`; in any order.
@@ -263,12 +266,13 @@ def _continues(one: TrackSummary, other: TrackSummary) -> bool:
     return apart < (NEARBY + DRIFT * max(gap, 0)) * max(sizes) and max(sizes) < 2 * min(sizes)
 
 
-def _numbered(groups: Iterable[Sequence[TrackSummary]]) -> tuple[Person, ...]:
+def _numbered(groups: Sequence[Sequence[TrackSummary]]) -> tuple[Person, ...]:
     def prominence(group: Sequence[TrackSummary]) -> tuple[float, int]:
         return -sum(track.weight for track in group), group[0].track
 
     people = []
-    for group in sorted(filter(_is_real, groups), key=prominence):
+    most = max((sum(track.count for track in group) for group in groups), default=0)
+    for group in sorted((group for group in groups if _is_real(group, most)), key=prominence):
         best = max(group, key=lambda track: track.best_score)
         shared = sum(_shared(a, b) for place, a in enumerate(group) for b in group[place + 1 :])
         people.append(
@@ -283,9 +287,10 @@ def _numbered(groups: Iterable[Sequence[TrackSummary]]) -> tuple[Person, ...]:
     return tuple(people)
 
 
-def _is_real(group: Sequence[TrackSummary]) -> bool:
+def _is_real(group: Sequence[TrackSummary], most: int) -> bool:
     count = sum(track.count for track in group)
-    return count >= FLICKER or sum(track.presence * track.count for track in group) >= FLICKER_PRESENCE * count
+    presence = sum(track.presence * track.count for track in group) / count
+    return count >= FLICKER or (presence >= FLICKER_PRESENCE and count >= FLICKER_SHARE * most)
 
 
 def _shared(one: TrackSummary, other: TrackSummary) -> int:
