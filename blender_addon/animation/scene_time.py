@@ -92,11 +92,11 @@ def set_frame_rate(scene: Any, rate: float) -> None:
 
 
 def _is_animated(scene: Any, own: Iterable[Any]) -> bool:
-    """Whether anything but the given heads moves in a scene; a single key does not."""
+    """Whether anything but the given heads' actions moves in a scene; a single key does not."""
     spared = [item for mesh in own for item in (mesh, mesh.data, mesh.data.shape_keys, rig_of(mesh))]
     if compat.strips_of(scene):
         return True
-    return any(_moves(item) for item in _blocks(scene) if item is not None and item not in spared)
+    return any(_has_strips(item) or (item not in spared and _moves(item)) for item in _blocks(scene))
 
 
 def _blocks(scene: Any) -> Iterator[Any]:
@@ -109,13 +109,14 @@ def _blocks(scene: Any) -> Iterator[Any]:
         yield from (slot.material for slot in item.material_slots)
 
 
+def _has_strips(item: Any) -> bool:
+    data = getattr(item, "animation_data", None)
+    return data is not None and any(track.strips for track in data.nla_tracks)
+
+
 def _moves(item: Any) -> bool:
     data = getattr(item, "animation_data", None)
-    if data is None:
-        return False
-    if any(track.strips for track in data.nla_tracks):
-        return True
-    action = data.action
+    action = data.action if data is not None else None
     if action is None or FOOTAGE in action.keys():
         return False
     first, last = action.frame_range

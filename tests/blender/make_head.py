@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -102,6 +103,55 @@ def random_take(head: HeadDescription, seed: int = 0, frames: int = 1, size: tup
         image_size=np.array(size, np.int32),
         crop_camera=np.ones((frames, 3), np.float32),
         crop_transform=np.tile(np.eye(3), (frames, 1, 1)),
+    )
+
+
+def moving_take(
+    head: HeadDescription,
+    frames: int = 48,
+    rate: float = 24.0,
+    seed: int = 0,
+    cut: int | None = None,
+    gap: tuple[int, int] | None = None,
+    size: tuple[int, int] = (640, 480),
+) -> Take:
+    """A take of a clip in which everything moves smoothly, with unsmoothed twins that tremble.
+
+    Args:
+        head: The head.
+        frames: How many.
+        rate: Frames per second.
+        seed: Of the motion.
+        cut: First frame of a second shot, where everything jumps.
+        gap: First and last frame in which the face was not seen.
+        size: Width, height of the picture.
+    """
+    ends = [random_take(head, 3 * seed + number, 3, size) for number in (1, 2)]
+    where = np.linspace(0.0, 2 * np.pi, frames)
+    segment = (np.arange(frames) >= (frames if cut is None else cut)).astype(np.int32)
+    random = np.random.default_rng(seed)
+    arrays: dict[str, Any] = {}
+    extra: dict[str, Any] = {"segment": segment, "frame": np.arange(1, frames + 1, dtype=np.int32)}
+    for name in ("expression", "eyelids", "head_rotation", "neck", "jaw", "eyes", "translation"):
+        low, middle, high = getattr(ends[0], name).astype(np.float64)
+        other = getattr(ends[1], name)[0].astype(np.float64)
+        path = middle + np.outer(np.sin(where), high - middle) / 2 + np.outer(1 - np.cos(where), low - middle) / 4
+        arrays[name] = (path + np.outer(segment, other - middle)).astype(np.float32)
+        extra[f"raw_{name}"] = arrays[name] + random.normal(0.0, 0.004, path.shape).astype(np.float32)
+    valid = np.ones(frames, bool)
+    if gap is not None:
+        valid[gap[0] : gap[1] + 1] = False
+    still = ends[0]
+    return replace(
+        still,
+        meta=replace(still.meta, rate=rate, smoothing=0.5),
+        time=np.arange(frames) / rate,
+        valid=valid,
+        confidence=valid.astype(np.float32),
+        crop_camera=np.ones((frames, 3), np.float32),
+        crop_transform=np.tile(np.eye(3), (frames, 1, 1)),
+        extra=extra,
+        **arrays,
     )
 
 

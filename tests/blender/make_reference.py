@@ -17,7 +17,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from make_head import random_take, synthetic_head
+from make_head import moving_take, random_take, synthetic_head
 
 from backend.heads import load_head
 from backend.heads.model import HeadModel
@@ -36,6 +36,7 @@ def main(folder: Path) -> None:
         "flame_like": (flame_like, random_take(flame_like, 2)),
         "clip": (flame_like, random_take(flame_like, 3, frames=4)),
         "open": (opened, random_take(opened, 4)),
+        "performance": (opened, moving_take(opened, 24, cut=15)),
         "open_wide": (opened, _wide(random_take(opened, 5))),
     }
     for name, (head, take) in cases.items():

@@ -86,11 +86,12 @@ def test_a_moved_pivot_is_a_turn_and_a_shift(mien: Any) -> None:
 
     take = random_take(synthetic_head(), 3, frames=3)
     shifts = {joint: _vectors(number, 3) for number, joint in enumerate(JOINTS)}
-    bones = channels.bone_channels(take, shifts)
+    joints = dict(zip(JOINTS, _vectors(9, len(JOINTS)), strict=True))
+    bones = channels.bone_channels(take, channels.Setup(joints, shifts, take.translation[0]))
     turned = axes.rotation_matrices(take.jaw)
     expected = shifts["jaw"] - np.einsum("tij,tj->ti", turned, shifts["jaw"])
     np.testing.assert_allclose(bones["jaw"].location @ axes.HEAD_TO_BONE["jaw"], expected, atol=1e-12)
-    still = channels.bone_channels(take, None)
+    still = channels.bone_channels(take, channels.Setup(joints, None, take.translation[0]))
     assert still["jaw"].location is None and still["root"].location is not None
 
 
@@ -105,11 +106,50 @@ def test_quaternions_never_jump(mien: Any) -> None:
     turning[20:] += np.float32(0.0)
     spun = turning.copy()
     spun[25:, 1] -= np.float32(2 * np.pi)  # the same rotations, written the other way round
-    bones = mien("animation.channels").bone_channels(dataclasses.replace(take, head_rotation=spun), None)
+    channels = mien("animation.channels")
+    setup = channels.Setup({joint: np.zeros(3) for joint in JOINTS}, None, take.translation[0])
+    bones = channels.bone_channels(dataclasses.replace(take, head_rotation=spun), setup)
     steps = np.linalg.norm(np.diff(bones["root"].quaternion, axis=0), axis=-1)
     assert steps.max() < 0.1
 
 
-def test_frames_follow_the_timestamps(mien: Any) -> None:
-    numbers = mien("animation.channels").frame_numbers(np.array([5.0, 5.5, 7.0]), 10, 24.0)
-    assert numbers.tolist() == [10.0, 22.0, 58.0]
+@pytest.mark.parametrize("order", ["XYZ", "XZY", "YXZ", "YZX", "ZXY", "ZYX"])
+def test_euler_angles_are_blenders(mien: Any, order: str) -> None:
+    from mathutils import Quaternion
+
+    random = np.random.default_rng(5)
+    turns = random.normal(size=(500, 4))
+    turns /= np.linalg.norm(turns, axis=1, keepdims=True)
+    found = mien("animation.rotations").eulers(turns, order, np.ones(500, bool))
+    expected = np.array([tuple(Quaternion(turn).to_euler(order)) for turn in turns.tolist()])
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("order", ["XYZ", "ZXY"])
+def test_euler_angles_run_on_through_gimbal_lock_and_whole_turns(mien: Any, order: str) -> None:
+    from mathutils import Euler
+
+    path = np.cumsum(np.random.default_rng(6).normal(0.02, 0.05, (2000, 3)), axis=0)
+    turns = np.array([tuple(Euler(angles, order).to_quaternion()) for angles in path.tolist()])
+    starts = np.zeros(2000, bool)
+    starts[1000] = True
+    found = mien("animation.rotations").eulers(turns, order, starts)
+    assert np.abs(path).max() > 2 * np.pi
+    steps = np.abs(np.diff(found, axis=0)).max(axis=1)
+    assert np.delete(steps, 999).max() < 0.4
+    back = np.array([tuple(Euler(angles, order).to_quaternion()) for angles in found.tolist()])
+    assert np.abs((back * turns).sum(axis=1)).min() > 1 - 1e-6
+    alone = mien("animation.rotations").eulers(turns[1000:], order, np.zeros(1000, bool))
+    np.testing.assert_array_equal(found[1000:], alone)  # nothing is carried over a cut
+
+
+def test_axis_and_angle_keep_their_side(mien: Any) -> None:
+    from mathutils import Quaternion
+
+    axes, rotations = mien("axes"), mien("animation.rotations")
+    vectors = np.outer(np.linspace(-4.0, 4.0, 81), (0.6, 0.0, 0.8))
+    found = rotations.axis_angles(axes.quaternions(vectors))
+    assert np.abs(np.diff(found, axis=0)).max() < 0.11
+    for row, vector in zip(found.tolist(), vectors, strict=True):
+        turn = Quaternion(row[1:], row[0])
+        assert abs(np.dot(tuple(turn), axes.quaternions(vector))) == pytest.approx(1.0, abs=1e-6)
