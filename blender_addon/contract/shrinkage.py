@@ -10,13 +10,13 @@ whole with its flanks, jitter does not.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 _REACH = 3.2
 """Where the weights have fallen to nothing, in widths."""
-_MOST_SHIFTS = 96
+_MOST_SHIFTS = 240
 """Frames to either side that are looked at, however fast they follow each other."""
 _ONE_SIDED = 4.0
 """How firmly a one-sided window (the ends of a shot) is held to a straight line; a parabola would follow the noise."""
@@ -31,7 +31,7 @@ _NORMAL_MEDIAN = 0.6745
 _TINY = 1e-30
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TimeBase:
     """When the T frames of a series were taken, and how much each is to be trusted.
 
@@ -44,9 +44,16 @@ class TimeBase:
     time: np.ndarray
     segment: np.ndarray
     weight: np.ndarray
+    _kernels: dict[float, _Kernel] = field(default_factory=dict, init=False)
+
+    def kernel(self, width: float) -> _Kernel:
+        """The regression of a width in seconds; made once, as many channels share it."""
+        if width not in self._kernels:
+            self._kernels[width] = _kernel(self, width)
+        return self._kernels[width]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Kernel:
     """Weights (2K+1, T) of the frames K before to K after each frame, and how near they are: 1 here, 0 out of reach."""
 
@@ -149,7 +156,7 @@ def shrink(
     Returns:
         (T, C) float64.
     """
-    coarse, fine = _kernel(base, width), _kernel(base, width * _FINER)
+    coarse, fine = base.kernel(width), base.kernel(width * _FINER)
     smooth, finer = coarse.average(values), fine.average(values)
     padding = coarse.shifts - fine.shifts
     narrow = np.pad(fine.weights, ((padding, padding), (0, 0)))
