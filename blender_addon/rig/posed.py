@@ -26,8 +26,8 @@ def posed_vertices(head: HeadDescription, take: Take, index: int = 0) -> np.ndar
     parts = (take.head_rotation[index], take.neck[index], take.jaw[index], take.eyes[index, :3], take.eyes[index, 3:])
     turns = matrices(quaternions(np.stack(parts)))
     feature = (turns[1:] - np.eye(3)).reshape(-1).astype(np.float32)
-    used = np.flatnonzero(feature)
-    posed = moved + (feature[used] @ head.pose_correctives[used]).reshape(-1, 3)
+    # einsum and not @: BLAS starts threads for this one product, and waits for them on a busy machine.
+    posed = moved + np.einsum("f,fv->v", feature, head.pose_correctives).reshape(-1, 3)
     return _skinned(posed, joints, turns, head.skinning)
 
 

@@ -12,7 +12,9 @@ import numpy as np
 class Stage:
     """One head that performs one take."""
 
-    def __init__(self, mien: Any, head: Any, take: Any, folder: Path, source: str | None = None, **options: Any) -> None:
+    def __init__(
+        self, mien: Any, head: Any, take: Any, folder: Path, source: str | None = None, **options: Any
+    ) -> None:
         """Build it; options as of SceneOptions, and those of BuildOptions as `build`."""
         import bpy
 

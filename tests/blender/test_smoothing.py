@@ -76,7 +76,9 @@ def test_edited_curves_are_not_overwritten_unasked(mien: Any, stage: Stage) -> N
     stage.curve('key_blocks["jawForward"].value').keyframe_points.remove(
         stage.curve('key_blocks["jawForward"].value').keyframe_points[3]
     )
-    mien("compat").channels_in(stage.mesh.data.shape_keys.animation_data.action, stage.mesh.data.shape_keys).remove(gone)
+    mien("compat").channels_in(stage.mesh.data.shape_keys.animation_data.action, stage.mesh.data.shape_keys).remove(
+        gone
+    )
     smooth.resmooth(stage.mesh, stage.take, 0.0, force=True)
     assert len(mien("compat").fcurves_of(stage.mesh.data.shape_keys)) == len(curves)
     assert len(points(stage.curve('key_blocks["jawForward"].value'))) == 48
@@ -95,7 +97,9 @@ def test_takes_that_do_not_belong_are_refused(mien: Any, stage: Stage, tmp_path:
     own, take = in_package(mien, head, random_take(head, 1), tmp_path)
     import bpy
 
-    built = mien("rig.build").build_head(own, take.identity, "Idle", bpy.context.scene, mien("rig.build").BuildOptions())
+    built = mien("rig.build").build_head(
+        own, take.identity, "Idle", bpy.context.scene, mien("rig.build").BuildOptions()
+    )
     idle = bpy.data.objects[built.mesh]
     assert smooth.record_of(idle) is None
     with pytest.raises(errors.MienError) as refused:
