@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import queue
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -14,14 +16,17 @@ from ..contract.keys import KeyPair, is_key
 from ..contract.messages import MAX_MESSAGE, MAX_REQUEST_FRAME, ErrorReply, Reply, Request
 from ..contract.wire import decode, encode, request_id_of, too_large
 
-DRAIN_SECONDS = 0.008
-"""Longest time that one `pump` spends on arrived messages."""
+DRAIN_SECONDS = 0.005
+"""A `pump` handles no further message after this long; one takes up to 5 ms."""
+LARGE_BYTES = 1 << 20
+"""Replies larger than this (heads, long takes, overlays) are decoded in a thread of their own."""
 TRIES = 3
 _REFUSALS = 3
 _HEARTBEAT_MS = 5000
 _HEARTBEAT_TIMEOUT_MS = 20000
 
 OnReply = Callable[[Reply | MienError], None]
+_Buffers = list[memoryview]
 
 
 def import_zmq() -> ModuleType:
@@ -75,6 +80,7 @@ class Connection:
         self._pending: dict[int, _Pending] = {}
         self._outbox: deque[int] = deque()
         self._last_id = 0
+        self._decoded: queue.SimpleQueue[tuple[int, Reply | MienError]] = queue.SimpleQueue()
         self._refusals = 0
         self._context = zmq.Context()
         self._socket = socket = self._context.socket(zmq.DEALER)
@@ -138,21 +144,31 @@ class Connection:
         self._flush()
 
     def _receive(self) -> bool:
+        """Take one message; says whether there may be more."""
+        if not self._decoded.empty():
+            self._handle(*self._decoded.get())
+            return self.failure is None
         try:
-            frames = self._socket.recv_multipart(self._zmq.NOBLOCK)
+            # Without a copy: that of a long take would take longer than its decoding.
+            frames = self._socket.recv_multipart(self._zmq.NOBLOCK, copy=False)
         except self._zmq.Again:
             return False
-        try:
-            request_id, message = decode(frames)
-            result = message.error.to_error() if isinstance(message, ErrorReply) else message
-        except MienError as error:
-            if error.code is ErrorCode.VERSION_MISMATCH:
-                self.failure = error
-            request_id, result = request_id_of(frames), error
+        buffers = [frame.buffer for frame in frames]
+        if sum(map(len, buffers)) > LARGE_BYTES:
+            threading.Thread(target=self._decode_large, args=(buffers,), name="mien-decode", daemon=True).start()
+        else:
+            self._handle(*_decoded(buffers))
+        return self.failure is None
+
+    def _decode_large(self, buffers: _Buffers) -> None:
+        self._decoded.put(_decoded(buffers))
+
+    def _handle(self, request_id: int, result: Reply | MienError) -> None:
+        if isinstance(result, MienError) and result.code is ErrorCode.VERSION_MISMATCH:
+            self.failure = result
         # A repeated request is answered twice; the second reply finds nothing.
         if pending := self._pending.pop(request_id, None):
             pending.on_reply(result)
-        return self.failure is None
 
     def _repeat(self, now: float) -> None:
         late = [(number, pending) for number, pending in self._pending.items() if pending.deadline <= now]
@@ -206,3 +222,12 @@ class Connection:
         self._pending.clear()
         self._outbox.clear()
         self._context.destroy(linger=0)
+
+
+def _decoded(buffers: _Buffers) -> tuple[int, Reply | MienError]:
+    """Id and content of a reply, or why it cannot be read."""
+    try:
+        request_id, message = decode(buffers)
+    except MienError as error:
+        return request_id_of(buffers), error
+    return request_id, message.error.to_error() if isinstance(message, ErrorReply) else message

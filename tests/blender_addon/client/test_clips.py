@@ -6,12 +6,13 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 import time
 
 import pytest
 
 from blender_addon.client.capture import MOST_RESTARTS
-from blender_addon.client.connection import Connection
+from blender_addon.client.connection import LARGE_BYTES, Connection
 from blender_addon.client.events import (
     BackendRestarted,
     CaptureFailed,
@@ -28,9 +29,9 @@ from blender_addon.client.preview import INTERVAL_SECONDS
 from blender_addon.contract.errors import ErrorCode
 from blender_addon.contract.messages import GetPreview, LiveAction
 from blender_addon.contract.options import CaptureOptions
-from tests.backend.server.fake_clip import lines
+from tests.backend.server.fake_clip import clip_take, lines
 from tests.client_driver import Driver, driving, source
-from tests.fake_takes import HEAD_SHA256
+from tests.fake_takes import HEAD_SHA256, same_arrays
 
 pytestmark = pytest.mark.usefixtures("mien_home")
 posix = pytest.mark.skipif(sys.platform == "win32", reason="signals")
@@ -388,6 +389,28 @@ def test_a_live_capture_whose_backend_dies_hands_over_its_recordings(tmp_path):
         driver.until(lambda event: isinstance(event, PreviewReady) and event.job == again)
         driver.client.control_live(again, LiveAction.END)
         assert driver.wait_for(CaptureFinished).takes == ()
+
+
+def test_long_takes_are_decoded_beside_blenders_thread(tmp_path, monkeypatch):
+    usual = sys.modules[Connection.__module__].decode
+    decoded: list[tuple[bool, int]] = []
+
+    def decode(frames):
+        decoded.append((threading.current_thread() is threading.main_thread(), sum(map(len, frames))))
+        return usual(frames)
+
+    monkeypatch.setattr(f"{Connection.__module__}.decode", decode)
+    count, channels = 3000, 49
+    (tmp_path / "solved").write_text("".join(f"{number}\n" for number in range(count)))
+    with driving(tmp_path) as driver:
+        job = driver.client.capture(options := clip(tmp_path, frames=count, channels=channels))
+        finished = driver.wait_for(CaptureFinished)
+        assert finished.job == job
+        assert same_arrays(finished.takes[0], clip_take(1, options.source, range(count), channels))
+    large = [main for main, size in decoded if size > LARGE_BYTES]
+    assert large
+    assert not any(large)
+    assert any(main for main, _ in decoded), "small ones cost less than a thread"
 
 
 def test_previews_need_their_head(tmp_path, monkeypatch):
