@@ -276,7 +276,7 @@ def test_shots_do_not_see_each_other() -> None:
 
 def test_shots_are_told_apart_by_change_of_number_only() -> None:
     take = noisy_take(60)
-    numbers = [np.repeat(np.array(pair, np.int32), 30) for pair in ([0, 1], [7, 3])]
+    numbers = [np.repeat(np.array(shots, np.int32), 20) for shots in ([0, 1, 2], [9, 5, 2])]
     one, other = (smooth(with_raw(replace(take, extra={"segment": segment})), 0.5) for segment in numbers)
     assert np.array_equal(one.expression, other.expression)
 
@@ -343,6 +343,19 @@ def test_filled_frames_keep_their_course_and_join_the_smoothed_ones(strength: fl
     assert np.abs(change[~take.valid]).max() <= np.abs(change[[29, 60, 99]]).max()
     assert np.abs(np.diff(change[30:60], axis=0)).max() < 0.004
     assert np.abs(change[-1]).max() < 0.002
+
+
+def test_filled_frames_do_not_join_another_shot() -> None:
+    """A gap before a cut follows its own shot, a shot without a good frame nothing at all."""
+    take = noisy_take(90)
+    valid = np.ones(90, bool)
+    valid[25:30] = valid[30:60] = False
+    segment = np.repeat(np.array([0, 1, 2], np.int32), 30)
+    take = with_raw(replace(take, valid=valid, extra={"segment": segment}))
+    change = smooth(take, DEFAULT_STRENGTH).expression - take.expression
+    assert np.abs(change[[24, 60]]).max() > 0.004
+    assert np.abs(change[30:60]).max() < 1e-6
+    assert np.allclose(change[25:30], change[24] * np.exp(-np.arange(1, 6) / 24 / 0.25)[:, None], atol=1e-5)
 
 
 def test_a_take_without_any_good_frame_stays_as_it_is() -> None:
