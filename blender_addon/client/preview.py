@@ -12,6 +12,8 @@ from .connection import Connection
 
 INTERVAL_SECONDS = 0.08
 """A clip's previews are asked for this often at most: nobody sees more, and Blender has to draw each."""
+LOOKING_SECONDS = 0.8
+"""They are asked for this often at least: the backend only makes them for those who look."""
 LIVE_WAIT_MS = 50
 """How long the backend may hold back the next preview of a live capture."""
 
@@ -36,8 +38,8 @@ class PreviewPull:
     def reset(self) -> None:
         """Begin anew with a new connection."""
         self._asking = False
-        self._due = 0.0
-        self._running = False
+        self._asked = -LOOKING_SECONDS
+        self._running = self._shows = False
         self._attempt = self._newest = self._seen = 0
 
     def note(self, status: JobStatus) -> None:
@@ -45,6 +47,7 @@ class PreviewPull:
         if status.attempt != self._attempt:
             self._attempt, self._seen = status.attempt, 0  # each run of a job counts its previews from 1
         self._running = status.state is JobState.RUNNING
+        self._shows = status.frames is not None or status.preview > 0  # a photo shows nothing
         self._newest = status.preview
 
     def step(self, link: Connection, now: float) -> None:
@@ -57,9 +60,10 @@ class PreviewPull:
         self._link, self._now = link, now
         if self._asking or not self._running:
             return
-        if self._live or (self._newest > self._seen and now >= self._due):
+        patience = INTERVAL_SECONDS if self._newest > self._seen else LOOKING_SECONDS
+        if self._live or (self._shows and now - self._asked >= patience):
             self._asking = True
-            self._due = now + INTERVAL_SECONDS
+            self._asked = now
             link.send(GetPreview(self._job, self._seen, LIVE_WAIT_MS if self._live else 0), now, self._on_reply)
 
     def _on_reply(self, reply: Reply | MienError) -> None:

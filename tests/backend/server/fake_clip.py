@@ -8,6 +8,8 @@ A clip (`frames` in the source)
     channels       how many expression channels its takes have (3)
     die_at         number of a frame at which the process is killed, ...
     deaths         ... this often (1)
+    loading        seconds before the first frame (0)
+    shy            make previews only for those who look
 
 A live source (`live` in the options)
     log            file that gets a line for each action
@@ -59,6 +61,8 @@ def _append(path: str, line: object) -> None:
 def capture_clip(todo: dict, options: CaptureOptions, progress: JobProgress) -> Captured:
     """Go on after the last solved frame."""
     count, channels, start = todo["frames"], todo.get("channels", CHANNELS), time.monotonic()
+    progress.frames(FrameCount(0, count))
+    time.sleep(todo.get("loading", 0))
     for number in range(len(lines(todo["solved"])), count):
         progress.check_cancelled()
         time.sleep(todo.get("frame_seconds", 0))
@@ -69,7 +73,8 @@ def capture_clip(todo: dict, options: CaptureOptions, progress: JobProgress) -> 
         rate = (number + 1) / max(time.monotonic() - start, 1e-3)
         progress.frames(FrameCount(number + 1, count, (count - number - 1) / rate, rate))
         progress("solve", (number + 1) / count, f"Frame {number + 1}")
-        progress.preview([clip_take(1, options.source, [number], channels)])
+        if not todo.get("shy") or progress.wants_preview():
+            progress.preview([clip_take(1, options.source, [number], channels)])
     solved = [int(line) for line in lines(todo["solved"])]
     return Captured([clip_take(1, options.source, solved, channels)], {"source": options.source, "frames": solved})
 

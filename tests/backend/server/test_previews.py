@@ -13,6 +13,7 @@ from collections.abc import Iterator
 import pytest
 
 from backend.server.folder import JobFolder
+from backend.server.job import LOOKING_SECONDS
 from blender_addon.contract import messages as m
 from blender_addon.contract.errors import ErrorCode
 from blender_addon.contract.messages import LiveAction
@@ -85,6 +86,18 @@ def test_a_preview_that_is_not_there_yet_is_waited_for(service, tmp_path):
     answered, reply = service.receive()
     assert (answered, reply.status.preview, len(reply.takes)) == (number, 1, 1)
     assert service.ask(m.GetPreview(job, 1, 0)).takes == (), "nothing newer, and no patience"
+
+
+def test_previews_are_made_for_those_who_look_only(service, tmp_path):
+    options = source(tmp_path, frames=10_000, frame_seconds=0.01, solved=str(tmp_path / "solved"), shy=True)
+    job = submit(service, options)
+    next_preview(service, job, 0)
+    end = time.monotonic() + LOOKING_SECONDS + 0.5
+    while time.monotonic() < end:
+        before = service.ask(m.GetStatus(job)).status.preview
+        time.sleep(0.2)
+    assert service.ask(m.GetStatus(job)).status.preview == before, "nobody looked any more"
+    assert next_preview(service, job, before).takes
 
 
 def test_a_finished_clip_tells_how_many_frames_it_had_after_a_restart_too(service, tmp_path):

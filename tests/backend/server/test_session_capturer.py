@@ -24,6 +24,9 @@ class Quiet:
 
     def frames(self, count) -> None: ...
 
+    def wants_preview(self) -> bool:
+        return False
+
     def preview(self, takes) -> None: ...
 
     def actions(self) -> list:

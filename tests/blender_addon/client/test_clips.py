@@ -11,6 +11,7 @@ import time
 
 import pytest
 
+from backend.server.job import LOOKING_SECONDS
 from blender_addon.client.capture import MOST_RESTARTS
 from blender_addon.client.connection import LARGE_BYTES, Connection
 from blender_addon.client.events import (
@@ -70,7 +71,7 @@ def test_a_clip_tells_how_far_it_is_and_shows_its_newest_frame(tmp_path):
         counts = [event.frames for event in driver.seen if isinstance(event, Progress) and event.frames]
         assert counts
         assert {count.total for count in counts} == {100}
-        assert all(count.seconds_left >= 0 and count.per_second > 0 for count in counts)
+        assert all(count.seconds_left >= 0 and count.per_second > 0 for count in counts if count.done)
         previews = [event for event in driver.seen if isinstance(event, PreviewReady)]
         shown = [frame_of(event) for event in previews]
         assert len(shown) > 1
@@ -106,6 +107,16 @@ def test_previews_are_asked_for_one_at_a_time_and_not_too_often(tmp_path, monkey
     assert len(times) > 2
     assert min(later - earlier for earlier, later in zip(times, times[1:], strict=False)) >= INTERVAL_SECONDS
     assert all(request.wait_ms == 0 for _, request in asked)
+
+
+def test_the_backend_knows_that_somebody_looks_however_long_it_loads(tmp_path):
+    with driving(tmp_path) as driver:
+        options = clip(tmp_path, frames=10_000, frame_seconds=0.01, loading=LOOKING_SECONDS + 0.5, shy=True)
+        job = driver.client.capture(options)
+        for _ in range(3):
+            driver.wait_for(PreviewReady)
+        driver.client.cancel(job)
+        driver.wait_for(CaptureFailed)
 
 
 def test_a_photo_asks_for_no_previews(tmp_path, monkeypatch):
