@@ -274,12 +274,11 @@ def _numbered(groups: Sequence[Sequence[TrackSummary]]) -> tuple[Person, ...]:
     most = max((sum(track.count for track in group) for group in groups), default=0)
     for group in sorted((group for group in groups if _is_real(group, most)), key=prominence):
         best = max(group, key=lambda track: track.best_score)
-        shared = sum(_shared(a, b) for place, a in enumerate(group) for b in group[place + 1 :])
         people.append(
             Person(
                 number=len(people) + 1,
                 tracks=tuple(track.track for track in group),
-                frames=sum(track.count for track in group) - shared,
+                frames=_frames(group),
                 best_frame=best.best_frame,
                 box=best.best_box,
             )
@@ -293,5 +292,10 @@ def _is_real(group: Sequence[TrackSummary], most: int) -> bool:
     return count >= FLICKER or (presence >= FLICKER_PRESENCE and count >= FLICKER_SHARE * most)
 
 
-def _shared(one: TrackSummary, other: TrackSummary) -> int:
-    return max(0, min(one.last, other.last) - max(one.first, other.first) + 1)
+def _frames(group: Sequence[TrackSummary]) -> int:
+    """In how many frames a person is seen; `group` by first frames."""
+    frames, end = 0, -1
+    for track in group:
+        frames += max(0, track.count - max(0, min(end, track.last) - track.first + 1))
+        end = max(end, track.last)
+    return frames
