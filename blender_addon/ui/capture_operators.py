@@ -192,7 +192,7 @@ class MIEN_OT_pick_up(bpy.types.Operator):
             return {"CANCELLED"}
         again = found.status.state in (JobState.FAILED, JobState.CANCELLED)
         try:
-            asked = picked_up(context, found.options)
+            asked, current.error = picked_up(context, found.options), None
             current.resume(Running(self.job, asked, found.status.attempt + 1 if again else 0))
         except MienError as error:
             self.report({"ERROR"}, str(error))

@@ -57,7 +57,7 @@ class Request:
             options = CaptureOptions.from_json(values["options"])
             return cls(options, scene, _scene_options(values["scene_options"]), bool(values["look_through"]),
                        str(values["reuse"]))  # fmt: skip
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, MienError) as error:
             message = "A capture that is remembered in this file cannot be read."
             raise MienError(ErrorCode.USAGE, message, "Capture the source again.") from error
 

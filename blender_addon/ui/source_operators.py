@@ -158,8 +158,8 @@ class MIEN_OT_add_reference(bpy.types.Operator, ImportHelper):
             if found.problem:
                 self.report({"ERROR"}, refusal(path, found))
                 return {"CANCELLED"}
-        known = {item.path for item in settings.references}
-        for path in paths:
+        known = [item.path for item in settings.references]
+        for path in dict.fromkeys(paths):
             if path not in known:
                 settings.references.add().path = path
         settings.active_reference = len(settings.references) - 1
