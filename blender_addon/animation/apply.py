@@ -87,7 +87,7 @@ def apply_take(mesh_object: Any, take: Take, scene: Any, options: ApplyOptions |
 def key_take(mesh_object: Any, take: Take, plan: scene_time.Plan, options: ApplyOptions) -> Applied:
     """Key a take on a head by a plan that others may share; the scene is left alone. Errors as of `apply_take`."""
     parts = parts_for(mesh_object, take)
-    frames = key_frames(take, plan.start, plan.rate)
+    frames = key_frames(take, plan.start, plan.rate, plan.timing)
     origin = origin_of(mesh_object, take)
     curves = curves_of(parts, take, origin, options.neck_share)
     action = compat.new_action(action_name(mesh_object.name, take))
@@ -102,7 +102,7 @@ def key_take(mesh_object: Any, take: Take, plan: scene_time.Plan, options: Apply
         person=take.meta.person,
         head_sha256=take.meta.head_sha256,
         start=float(plan.start),
-        timing=options.timing,
+        timing=plan.timing,
         rate=plan.rate,
         smoothing=take.meta.smoothing,
         neck_share=options.neck_share,

@@ -26,6 +26,7 @@ class Plan:
     Attributes:
         start: Scene frame of their first samples.
         rate: Scene frames per second of the source's time.
+        timing: One source frame per scene frame, or real time.
         alone: Whether nothing else is animated in the scene, so that its range may become the takes'.
         clip: Whether the takes are of footage.
         warnings: Sentences for the user.
@@ -33,6 +34,7 @@ class Plan:
 
     start: int
     rate: float
+    timing: Timing
     alone: bool
     clip: bool
     warnings: tuple[str, ...] = ()
@@ -51,21 +53,21 @@ def plan(scene: Any, takes: Sequence[Take], start: int | None, timing: Timing, o
     begin = scene.frame_current if start is None else start
     scene_rate = frame_rate(scene)
     if not is_clip(takes[0]):
-        return Plan(begin, scene_rate, False, False)
+        return Plan(begin, scene_rate, timing, False, False)
     alone = not _is_animated(scene, own)
     if timing == "source":
-        return Plan(begin, scene_rate, alone, True)
+        return Plan(begin, scene_rate, timing, alone, True)
     rate = source_rate(takes[0])
     if math.isclose(rate, scene_rate, rel_tol=_SAME_RATE):
-        return Plan(begin, scene_rate, alone, True)
+        return Plan(begin, scene_rate, timing, alone, True)
     if alone:
         set_frame_rate(scene, rate)
-        return Plan(begin, rate, True, True)
+        return Plan(begin, rate, timing, True, True)
     warning = (
         f"The scene stays at {scene_rate:.4g} frames a second for what else is animated in it, so the performance of "
         f"{rate:.4g} frames a second plays at another speed. Choose Source timing to keep its real time."
     )
-    return Plan(begin, rate, False, True, (warning,))
+    return Plan(begin, rate, timing, False, True, (warning,))
 
 
 def set_range(scene: Any, made: Plan, first: float, last: float) -> None:

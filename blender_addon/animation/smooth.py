@@ -89,7 +89,7 @@ def resmooth(
 
 def _rewrite(parts: HeadParts, action: Any, take: Take, record: TakeRecord) -> None:
     curves = curves_of(parts, take, np.array(record.origin), record.neck_share)
-    frames, holds = key_frames(take, record.start, record.rate), held_keys(take)
+    frames, holds = key_frames(take, record.start, record.rate, record.timing), held_keys(take)
     for owner, animated, found in ((parts.rig, action, curves.rig), (parts.keys, _key_action(action), curves.keys)):
         rewrite_curves(compat.channels_in(animated, owner), found, frames, holds)
 

@@ -32,7 +32,7 @@ class Retiming:
         first, last: Scene frames.
         numbers: (last - first + 1,) picture of each of these frames.
         steady: Whether the pictures' numbers run with the scene frames; there may be frames without a picture.
-        off: Largest distance, in scene frames, between a scene frame and the picture that it shows.
+        off: Largest distance, in scene frames, between a scene frame of the take and the picture that it shows.
     """
 
     first: int
@@ -56,17 +56,28 @@ def source_rate(take: Take) -> float:
     return 1.0 / middle if middle > 0 else 24.0
 
 
-def key_frames(take: Take, start: float, rate: float) -> np.ndarray:
-    """Scene frame (T,) float64 of each sample, by its timestamp: the first falls on `start`, none on another.
+def key_frames(take: Take, start: float, rate: float, timing: Timing) -> np.ndarray:
+    """Scene frame (T,) float64 of each sample, by its timestamp: the first falls on `start`, no two on one another.
+
+    Conformed samples lie on whole frames, where no other one does, so that the head stands exactly over the picture
+    that is shown there; uneven ones are moved by up to half a frame for it.
 
     Args:
         take: The take.
         start: Scene frame of the first sample.
         rate: Scene frames per second of the source's time.
+        timing: Conformed, or as the timestamps have it.
     """
     frames = start + (take.time - take.time[0]) * rate
     whole = np.round(frames)
-    frames = np.where(np.abs(frames - whole) < _SNAP, whole, frames)
+    if timing == "conform":
+        alone = np.ones(len(frames), dtype=bool)
+        shared = np.diff(whole) == 0
+        alone[1:] &= ~shared
+        alone[:-1] &= ~shared
+    else:
+        alone = np.abs(frames - whole) < _SNAP
+    frames = np.where(alone, whole, frames)
     steps = np.arange(len(frames)) * _APART
     return np.maximum.accumulate(frames - steps) + steps if (np.diff(frames) < _APART).any() else frames
 
@@ -100,7 +111,8 @@ def retiming(frames: np.ndarray, numbers: np.ndarray) -> Retiming:
     before = np.maximum(after - 1, 0)
     nearest = np.where(shown - frames[before] < frames[after] - shown, before, after)
     chosen = numbers[nearest]
-    off = float(np.abs(frames[nearest] - shown).max())
+    inside = (shown >= frames[0]) & (shown <= frames[-1])
+    off = float(np.abs(frames[nearest] - shown)[inside].max(initial=0.0))
     return Retiming(first, last, chosen, bool(np.ptp(numbers - frames) == 0), off)
 
 

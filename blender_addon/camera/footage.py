@@ -203,7 +203,7 @@ def _turn(background: Any, footage: Footage, size: tuple[int, int]) -> None:
 
 def _retime(camera: Any, footage: Footage, take: Take, plan: Plan) -> tuple[str, ...]:
     """Let the background show each sample's picture on the sample's scene frame."""
-    frames = key_frames(take, plan.start, plan.rate)
+    frames = key_frames(take, plan.start, plan.rate, plan.timing)
     numbers = _numbers(footage, take)
     shown = retiming(frames, numbers)
     background = camera.background_images[-1]

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blender_addon.animation.timing import is_clip, key_frames, movie_numbers, retiming, source_rate
+from blender_addon.animation.timing import TIMINGS, is_clip, key_frames, movie_numbers, retiming, source_rate
 from tests.fake_takes import small_take
 
 
@@ -22,23 +22,29 @@ def clip(times, rate=24.0, numbers=None):
 
 
 class TestKeyFrames:
-    def test_even_frames_are_whole(self):
-        frames = key_frames(clip(np.arange(2000) * 1001 / 24000, 24000 / 1001), 1001, 24000 / 1001)
+    @pytest.mark.parametrize("timing", TIMINGS)
+    def test_even_frames_are_whole(self, timing):
+        frames = key_frames(clip(np.arange(2000) * 1001 / 24000, 24000 / 1001), 1001, 24000 / 1001, timing)
         assert frames.tolist() == list(range(1001, 3001))
 
-    def test_a_containers_rounding_to_milliseconds_does_not_show(self):
-        frames = key_frames(clip(np.round(np.arange(500) / 24, 3)), 1, 24.0)
+    @pytest.mark.parametrize("timing", TIMINGS)
+    def test_a_containers_rounding_to_milliseconds_does_not_show(self, timing):
+        frames = key_frames(clip(np.round(np.arange(500) / 24, 3)), 1, 24.0, timing)
         assert frames.tolist() == list(range(1, 501))
 
     def test_the_first_frame_of_a_range_falls_on_the_start(self):
-        assert key_frames(clip(5.0 + np.arange(3) / 24), 10, 24.0).tolist() == [10, 11, 12]
+        assert key_frames(clip(5.0 + np.arange(3) / 24), 10, 24.0, "conform").tolist() == [10, 11, 12]
 
     def test_true_fractions_stay(self):
-        np.testing.assert_allclose(key_frames(clip([0, 0.05, 0.1]), 1, 25.0), [1, 2.25, 3.5])
+        np.testing.assert_allclose(key_frames(clip([0, 0.05, 0.1]), 1, 25.0, "source"), [1, 2.25, 3.5])
 
-    @given(st.lists(st.floats(0, 0.2), min_size=2, max_size=40))
-    def test_no_two_keys_fall_on_each_other(self, steps):
-        frames = key_frames(clip(np.cumsum(steps)), 1, 24.0)
+    def test_conformed_frames_are_whole_unless_two_would_be_one(self):
+        uneven = clip([0, 0.04, 0.072, 0.11, 0.125, 0.2])
+        assert key_frames(uneven, 1, 25.0, "conform").tolist() == [1, 2, 3, 3.75, 4.125, 6]
+
+    @given(st.lists(st.floats(0, 0.2), min_size=2, max_size=40), st.sampled_from(TIMINGS))
+    def test_no_two_keys_fall_on_each_other(self, steps, timing):
+        frames = key_frames(clip(np.cumsum(steps)), 1, 24.0, timing)
         assert (np.diff(frames.astype(np.float32)) > 0).all()
 
 
@@ -71,6 +77,7 @@ class TestRetiming:
         assert not shown.steady
         assert shown.numbers.tolist() == [1, 1, 2, 2, 3, 3, 3, 4, 4]
         assert shown.off == pytest.approx(1.0)
+        assert retiming(np.array([1.0, 2.25, 3.5]), np.array([1, 2, 3])).off == pytest.approx(0.5)
 
 
 def test_stills_are_no_clips():
