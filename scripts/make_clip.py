@@ -3,7 +3,7 @@
 """Render a clip of the open head with known motion, and write the truth beside it.
 
     python3 scripts/make_clip.py OUT.mp4 [--seed N] [--seconds S] [--size 640x360] [--rate 30] [--gestures turn,smile]
-                                 [--focal 50] [--people N] [--cut S] [--leave S]
+                                 [--focal 50] [--usual-size] [--people N] [--cut S] [--leave S]
 """
 
 import os

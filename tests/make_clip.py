@@ -66,13 +66,21 @@ def make_clip(
 
 
 def people(
-    head: HeadDescription, count: int, seed: int, seconds: float, rate: float, gestures: Sequence[str] = SEEN_GESTURES
+    head: HeadDescription,
+    count: int,
+    seed: int,
+    seconds: float,
+    rate: float,
+    gestures: Sequence[str] = SEEN_GESTURES,
+    usual_size: bool = False,
 ) -> list[Motion]:
     """Motions of several people side by side."""
     across = (np.arange(count) - (count - 1) / 2) * 0.45
     distance = DISTANCE if count == 1 else CROWD_DISTANCE * max(1.0, count / 2)
     return [
-        make_motion(head, seed + PERSON_SEED * person, seconds, rate, gestures, (x, 0.02, distance))
+        make_motion(
+            head, seed + PERSON_SEED * person, seconds, rate, gestures, (x, 0.02, distance), usual_size=usual_size
+        )
         for person, x in enumerate(across)
     ]
 
@@ -86,6 +94,7 @@ def main() -> int:
     parser.add_argument("--rate", type=float, default=30.0, help="frames a second")
     parser.add_argument("--focal", type=float, default=FOCAL_MM, help="35 mm equivalent, 50 by default")
     parser.add_argument("--gestures", default=",".join(SEEN_GESTURES), help=f"of {','.join(ALL_GESTURES)}")
+    parser.add_argument("--usual-size", action="store_true", help="faces as large as the average one")
     parser.add_argument("--people", type=int, default=1, help="how many, side by side")
     parser.add_argument("--cut", type=float, help="second at which a new shot begins")
     parser.add_argument("--leave", type=float, help="second at which the last person walks out")
@@ -94,7 +103,7 @@ def main() -> int:
     if unknown := set(gestures) - set(ALL_GESTURES):
         parser.error(f"there is no gesture {min(unknown)}; there are {', '.join(ALL_GESTURES)}")
     head = load_head("open")
-    motions = people(head, options.people, options.seed, options.seconds, options.rate, gestures)
+    motions = people(head, options.people, options.seed, options.seconds, options.rate, gestures, options.usual_size)
     if options.cut is not None:
         motions = [cut(motion, round(options.cut * options.rate), (0.08, -0.02, 0.25)) for motion in motions]
     if options.leave is not None:

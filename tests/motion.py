@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
 
 import numpy as np
@@ -209,6 +209,7 @@ def make_motion(
     gestures: Sequence[str] = SEEN_GESTURES,
     place: Sequence[float] = (0.0, 0.02, DISTANCE),
     identity_sigma: float = 1.0,
+    usual_size: bool = False,
 ) -> Motion:
     """A random person who sits still first, then moves head and face, each gesture after the other.
 
@@ -220,11 +221,15 @@ def make_motion(
         gestures: of `ALL_GESTURES`, in their order; "still" is always first, "blink" goes on throughout the rest.
         place: of the head at rest, metres, camera space.
         identity_sigma: spread of the identity's coefficients.
+        usual_size: take a person whose face is as large as the average one. Heads of the open model differ in size by
+            4 % (standard deviation), which one camera cannot tell from distance.
     """
     random = np.random.default_rng(seed)
     time = np.arange(max(1, round(seconds * rate))) / rate
     track = _Track(time, head.expression_names, random)
     identity = random.normal(size=head.identity.shape[2]) * identity_sigma
+    if usual_size:
+        identity = of_usual_size(head, identity)
     begin = STILL_SECONDS if "still" in gestures else 0.0
     spans = [_span("still", 0, begin, rate, len(time))] if begin else []
     for lane in (POSES, [name for name in GESTURES if name not in POSES]):
@@ -250,6 +255,16 @@ def make_motion(
         segment=np.zeros(len(time), np.int32),
         spans=tuple(spans),
     )
+
+
+def of_usual_size(head: HeadDescription, identity: np.ndarray) -> np.ndarray:
+    """The nearest identity (S,) of which the landmarks are, to first order, as far apart as the average head's."""
+    marks = head.landmarks["mediapipe478"]
+    corners, weights = head.faces[marks.faces], marks.barycentric.astype(np.float64)
+    points = np.einsum("nk,nkd->nd", weights, head.template[corners])
+    moves = np.einsum("nk,nkds->nds", weights, head.identity[corners], optimize=True)
+    gradient = np.einsum("nd,nds->s", points - points.mean(0), moves - moves.mean(0))
+    return identity - gradient * (gradient @ identity) / (gradient @ gradient)
 
 
 def _span(name: str, start: float, end: float, rate: float, count: int) -> Span:
@@ -285,7 +300,7 @@ def mirrored(motion: Motion, head: HeadDescription) -> Motion:
     return replace(
         motion,
         expression=motion.expression[:, [names.index(mirrored_name(name)) for name in names]],
-        eyelids=motion.eyelids[:, ::-1],
+        eyelids=motion.eyelids[:, [1, 0]],
         jaw=motion.jaw * turn,
         eyes=motion.eyes[:, [3, 4, 5, 0, 1, 2]] * np.tile(turn, 2),
         head_rotation=motion.head_rotation * turn,
@@ -314,3 +329,22 @@ def cut(motion: Motion, frame: int, move: Sequence[float] = (0.0, 0.0, 0.0)) -> 
         segment=motion.segment + after.astype(np.int32),
         translation=motion.translation + np.outer(after, move),
     )
+
+
+def picked(motion: Motion, frames: Sequence[int], rate: float) -> Motion:
+    """Some frames of a motion, one after the other."""
+    rows = list(frames)
+    parts = {item.name: getattr(motion, item.name)[rows] for item in fields(motion) if item.name in _BY_FRAME}
+    return replace(motion, **parts | {"time": np.arange(len(rows)) / rate}, spans=())
+
+
+def five_frames(head: HeadDescription, seed: int, rate: float = 5.0) -> Motion:
+    """Five different views of a random person: from the front, from both sides, smiling, with the mouth open."""
+    motion = make_motion(head, seed, 8.0, gestures=("turn", "nod", "approach", "smile", "jaw"))
+    turning = np.flatnonzero(motion.during("turn"))
+    yaw, smile = motion.head_rotation[turning, 1], motion.expression.sum(1)
+    found = [0, turning[yaw.argmin()], turning[yaw.argmax()], smile.argmax(), motion.jaw[:, 0].argmax()]
+    return picked(motion, [int(frame) for frame in found], rate)
+
+
+_BY_FRAME = {item.name for item in fields(Motion)} - {"identity", "spans"}

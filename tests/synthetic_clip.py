@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, lru_cache
 
 import cv2
 import numpy as np
@@ -59,7 +59,7 @@ def render_clip(
         (H, W, 3) uint8 sRGB.
     """
     motions = [motion] if isinstance(motion, Motion) else list(motion)
-    looks = [make_look(head, seed + 1000 * number) for number in range(len(motions))]
+    looks = [_look(head, seed + 1000 * number) for number in range(len(motions))]
     painter = Painter(head, model, looks, size, matrix)
     grain = _Grain(size, seed, noise)
     for frame in range(len(motions[0])):
@@ -227,7 +227,7 @@ class Painter:
         middle = (self._matrix @ root)[:2] / root[2]
         points = middle + outline * scale
         layer = np.zeros(picture.shape[:2], np.uint8)
-        cv2.fillPoly(layer, [np.round(points * (1 << _SHIFT)).astype(np.int32)], 255, cv2.LINE_AA, _SHIFT)
+        cv2.fillPoly(layer, [np.round((points - 0.5) * (1 << _SHIFT)).astype(np.int32)], 255, cv2.LINE_AA, _SHIFT)
         top = max(0, int(points[:, 1].min()) - 2)
         if top >= picture.shape[0]:
             return
@@ -293,7 +293,12 @@ def _mirror(head: HeadDescription, values: np.ndarray) -> np.ndarray:
     return swapped
 
 
-@cache
+@lru_cache(maxsize=4)
+def _look(head: HeadDescription, seed: int) -> Look:
+    return make_look(head, seed)
+
+
+@lru_cache(maxsize=4)
 def _room(size: tuple[int, int], seed: int) -> np.ndarray:
     return make_room(size, seed)
 

@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -13,7 +14,8 @@ from scipy.spatial.transform import Rotation
 from backend.heads.model import HeadModel
 from blender_addon.contract.head import HeadDescription
 from blender_addon.contract.take import Take
-from tests.motion import Span
+from tests.make_clip import make_clip
+from tests.motion import Motion, Span
 from tests.synthetic import similarity_aligned
 
 MOVES = 0.1
@@ -83,6 +85,31 @@ class Numbers:
         yield "depth of the shallowest blink", f"{self.blink:.2f}", "at least .95 of the raw values"
 
 
+def measure(
+    folder: Path,
+    model: HeadModel,
+    motion: Motion,
+    capture: Callable[[Path], Take],
+    size: tuple[int, int] = (640, 360),
+    rate: float = 30.0,
+    seed: int = 0,
+) -> Numbers:
+    """Write a clip of one person, capture it, and compare.
+
+    Args:
+        folder: where the clip is written.
+        model: of the whole head.
+        motion: what the clip shows.
+        capture: solves the video at a path; the focal length is `make_clip.FOCAL_MM` (35 mm equivalent).
+        size: width and height in pixels.
+        rate: frames a second of the motion.
+        seed: of the person's looks.
+    """
+    path = folder / f"synthetic {seed}.mp4"
+    (truth,) = make_clip(path, model.head, model, [motion], size, rate, seed)
+    return compare(model, truth, capture(path), motion.spans)
+
+
 def compare(model: HeadModel, truth: Take, solved: Take, spans: Sequence[Span]) -> Numbers:
     """Compare a solved take with the truth.
 
@@ -93,9 +120,7 @@ def compare(model: HeadModel, truth: Take, solved: Take, spans: Sequence[Span]) 
         spans: of the motion, by frame of the truth; "still" and "blink" are used.
     """
     known, found = matched(truth, solved)
-    first = int(np.searchsorted(_frames(truth), _frames(known)[0]))
-    here = [replace(span, first=span.first - first, last=span.last - first) for span in spans]
-    here = [span for span in here if span.first >= 0 and span.last < len(known)]
+    here = list(_spans_of(known, _frames(truth), spans))
     still = next((span for span in here if span.name == "still"), None)
     return Numbers(
         correlation=correlations(known, found),
@@ -103,9 +128,21 @@ def compare(model: HeadModel, truth: Take, solved: Take, spans: Sequence[Span]) 
         translation=translation_error(known, found),
         identity=identity_error(model, known, found),
         jitter=jitter(model, found, still) if still else Jitter(np.nan, np.nan),
-        lag=lag(known, found),
+        lag=lag(known, found) if len(known) > 4 * MOST_LAG else float("nan"),
         blink=blink_depth(known, found, here),
     )
+
+
+def _spans_of(take: Take, numbers: np.ndarray, spans: Sequence[Span]) -> Iterator[Span]:
+    """Spans by row of a take, from spans by row of frames with these numbers; those cut short at an end are left out,
+    but of a still one the rest is kept."""
+    frames = _frames(take)
+    for span in spans:
+        first, last = numbers[span.first], numbers[min(span.last, len(numbers) - 1)]
+        rows = np.flatnonzero((frames >= first) & (frames <= last))
+        whole = len(rows) and frames[0] <= first and frames[-1] >= last
+        if whole or (span.name == "still" and len(rows) > 1):
+            yield Span(span.name, int(rows[0]), int(rows[-1]))
 
 
 def matched(truth: Take, solved: Take) -> tuple[Take, Take]:

@@ -128,7 +128,8 @@ class _Mesh:
         self._blend(part, places, facing, np.array(colour, np.float32))
 
     def _blend(self, part: np.ndarray, places: np.ndarray, facing: np.ndarray, colour: np.ndarray) -> None:
-        fixed = np.round(places * (1 << _SHIFT)).astype(np.int32)
+        centred = places - 0.5  # to OpenCV, whole numbers are the centres of pixels
+        fixed = np.round(centred * (1 << _SHIFT)).astype(np.int32)
         cover = np.zeros(part.shape[:2], np.uint8)
         thick = max(1, round(part.shape[0] / 400))
 
