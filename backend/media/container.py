@@ -28,6 +28,8 @@ _NOT_READ = frozenset(
     "alias_pix brender_pix vapoursynth avisynth".split()
 )
 _LISTS = (b"#EXTM3U", b"ffconcat", b"v=0\r", b"v=0\n", b"<?xml", b"[playlist]")
+_ONE_BY_ONE = 1920 * 1088
+"""Pixels up to which one core decodes fast enough to decode frame by frame."""
 _COPY = "Copy it again from where it came from."
 _CONVERT = "Convert it to an MP4 with H.264 in another program and use that."
 
@@ -132,7 +134,8 @@ def _video_stream(path: Path, container: InputContainer) -> VideoStream:
     for stream in container.streams:
         if stream.index != chosen.index:
             stream.discard = Discard.all
-    chosen.thread_type = "AUTO"
+    # Several frames at once are no cheaper, and which frames of a damaged file count as damaged becomes a race then.
+    chosen.thread_type = "SLICE" if chosen.width * chosen.height <= _ONE_BY_ONE else "AUTO"
     return chosen
 
 

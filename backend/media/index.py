@@ -18,6 +18,7 @@ from av.video.frame import VideoFrame
 from backend.media.container import decoded, opened, packets
 from backend.media.footage import bad_clip
 from backend.media.truncation import is_short
+from blender_addon.contract.errors import MienError
 
 # Codecs in which a key frame surely needs nothing before it, so that reading can begin there.
 _RANDOM_ACCESS = frozenset(
@@ -129,8 +130,8 @@ def _from_packets(path: Path) -> Index:
     counted = timeless or bool(
         np.any(np.diff(in_file[order]) <= 0) or np.any(np.abs(order - np.arange(len(order))) > _LATEST)
     )
-    keys = [key for key in keys if key[0] <= in_file[order][-1]]
-    found = () if counted else tuple(sorted(keys))
+    # The first one is as good as the start of the file.
+    found = () if counted else tuple(sorted(keys[1:]))
     return Index(in_file[order], base, counted, found, hidden, promised, length, claimed or guessed, cut_off)
 
 
@@ -178,8 +179,7 @@ def _try_decoding(path: Path, index: Index) -> tuple[VideoFrame, bool, int]:
             if first is None and not frame.is_corrupt:
                 first = frame
     if first is None:
-        remedy = "Copy it again from where it came from, or convert it to an MP4 with H.264 in another program."
-        raise bad_clip(path, "damaged", "is damaged: none of its first frames can be decoded", remedy)
+        raise _damaged(path)
     stamps = [stamp for stamp, _ in frames]
     if first.pts is None or any(stamp not in shown for stamp in stamps) or stamps != sorted(stamps):
         return first, False, 0
@@ -195,6 +195,8 @@ def _by_decoding(path: Path, index: Index) -> Index:
         for frame in decoded(stream.codec_context, packets(container, stream, lambda: None), lambda: None):
             if not frame.is_corrupt:
                 stamps.append(frame.pts)
+    if not stamps:
+        raise _damaged(path)
     known = np.array([stamp for stamp in stamps if stamp is not None], dtype=np.int64)
     if len(known) == len(stamps) and np.all(np.diff(known) > 0):
         return replace(index, stamps=known, counted=True, keys=())
@@ -206,3 +208,8 @@ def _by_decoding(path: Path, index: Index) -> Index:
     return replace(
         index, stamps=np.arange(len(stamps), dtype=np.int64), base=1 / rate, counted=True, keys=(), claimed=rate
     )
+
+
+def _damaged(path: Path) -> MienError:
+    remedy = "Copy it again from where it came from, or convert it to an MP4 with H.264 in another program."
+    return bad_clip(path, "damaged", "is damaged: none of its first frames can be decoded", remedy)

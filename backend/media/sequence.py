@@ -69,11 +69,11 @@ class Sequence(Clip):
                 if os.path.exists(self._files[index]) or error.code is not ErrorCode.MISSING_FILE:
                     self._leave_out(index, _reason(error))
                 else:
-                    self._leave_out(index, "the file has gone")
+                    self._leave_out(index, "the file has gone meanwhile")
                 continue
             if pixels.shape[:2] != (self.info.height, self.info.width):
                 size = f"{self.info.width}x{self.info.height}"
-                self._leave_out(index, f"the pictures are not {size} like the first one")
+                self._leave_out(index, f"not of the size {size} like the first one")
                 continue
             yield Frame(index, float(self.info.times[index]), pixels)
 
@@ -99,9 +99,9 @@ def _first_readable(files: list[Path]) -> tuple[Photo, dict[int, str]]:
 def _reason(error: MienError) -> str:
     """Why a picture was left out, the same for pictures that suffer from the same."""
     words = {
-        "damaged": "the files are damaged or were cut off",
-        "empty": "the files are empty",
-        "not_a_picture": "the files are no pictures, whatever their names say",
+        "damaged": "damaged or cut off",
+        "empty": "empty file",
+        "not_a_picture": "no picture, whatever the name says",
     }
     cause = str(error.details.get("cause"))
     return words.get(cause) or error.message.removesuffix(".")
@@ -126,7 +126,7 @@ def _read_by_ffmpeg(path: Path) -> np.ndarray:
             f"file:{os.path.abspath(path)}", format=f"{kind}_pipe", container_options={"protocol_whitelist": "file"}
         ) as container:
             frame = next(container.decode(video=0))
-            linear = frame.format.name.startswith(("gbrpf", "gbrapf", "grayf", "rgbf", "rgbaf", "yaf"))
+            linear = frame.format.name.startswith(("gbrpf", "gbrapf", "grayf", "yaf"))
             if not linear:
                 return np.ascontiguousarray(frame.to_ndarray(format="rgb24"))
             values = _floats(frame)
@@ -141,12 +141,21 @@ def _read_by_ffmpeg(path: Path) -> np.ndarray:
 
 
 def _floats(frame: av.VideoFrame) -> np.ndarray:
-    """(H,W,3) or (H,W,4) float32 of a frame of floating point numbers."""
+    """(H,W,3) or (H,W,4) float32 of a frame of floating point numbers, read as they are: swscale spreads NaN."""
     name = frame.format.name
+    kind = np.dtype("<f2" if "f16" in name else "<f4")
+    planes = [
+        np.frombuffer(plane, kind).reshape(plane.height, plane.line_size // kind.itemsize).astype(np.float32)
+        for plane in frame.planes
+    ]
+    if name.startswith("ya"):
+        packed = planes[0][:, : 2 * frame.width].reshape(frame.height, frame.width, 2)
+        return packed[..., [0, 0, 0, 1]]
     if name.startswith("gray"):
-        return np.repeat(frame.to_ndarray(format="grayf32le")[..., None], 3, axis=-1)
-    wanted = "gbrapf32le" if name.startswith(("gbrapf", "rgbaf", "yaf")) else "gbrpf32le"
-    return np.ascontiguousarray(frame.to_ndarray(format=wanted))
+        planes = [planes[0]] * 3
+    else:
+        planes = [planes[2], planes[0], planes[1], *planes[3:]]  # stored as green, blue, red
+    return np.stack(planes, axis=-1)[:, : frame.width]
 
 
 def srgb_of_linear(values: np.ndarray) -> np.ndarray:

@@ -24,7 +24,7 @@ from backend.media.pixels import Layout, ToPixels, layout
 from backend.media.timing import is_even, nominal_rate, seconds
 from blender_addon.contract.errors import ErrorCode, MienError
 
-_DAMAGED = "they cannot be decoded"
+_DAMAGED = "damaged, cannot be decoded"
 _LENGTH_OFF = 0.03
 """Share of the header's length by which it may be off before it is worth a word; and at least as many seconds: """
 _LENGTH_OFF_SECONDS = 0.5
@@ -70,7 +70,9 @@ class Video(Clip):
             size = size or (frame.width, frame.height)
             if size != (frame.width, frame.height):
                 self._remark("The size of the pictures changes within the video; all are scaled to the first one's.")
-            yield Frame(index, float(self.info.times[index]), convert(frame))
+            pixels = convert(frame)
+            del frame  # see `_from`
+            yield Frame(index, float(self.info.times[index]), pixels)
             due = index + 1
             if due > last:
                 return
@@ -86,7 +88,11 @@ class Video(Clip):
                 if entry is not None and (head is None or head[0] != first):
                     continue
                 if head is not None:
-                    yield from itertools.chain([head], reading)
+                    yield head
+                    # The decoder fills the holes of damaged frames from the memory of frames that were let go, so the
+                    # same ones must be held wherever reading began.
+                    head = None
+                    yield from reading
                 return
             except _NotThere:
                 continue
@@ -194,7 +200,9 @@ def _header_problems(index: Index, times: np.ndarray, rate: float, streams: int)
         length = float(times[-1]) + 1 / rate
         # How long the last frame is shown is not known; no longer than the longest of the others.
         latest = max(length, float(times[-1]) + float(np.diff(times).max(initial=0)))
-        off = max(times[-1] - index.promised_seconds, index.promised_seconds - latest)
+        off = index.promised_seconds - latest
+        if is_even(times, float(index.base)):  # else writers count to the last frame by decoding times, which is less
+            off = max(off, times[-1] - index.promised_seconds)
         if index.promised_seconds and not index.hidden and off > max(_LENGTH_OFF_SECONDS, _LENGTH_OFF * length):
             yield (
                 f"The header says that the video lasts {index.promised_seconds:.1f} s, but {length:.1f} s are there: "

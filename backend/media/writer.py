@@ -22,7 +22,8 @@ from blender_addon.contract.files import file_error
 CLOCK = Fraction(1, 90000)
 """Unit of the timestamps in seconds, the usual one of video: 24, 25, 30 and 30000/1001 frames/s are whole numbers of
 it."""
-_QUALITY = {"crf": "20", "preset": "veryfast"}
+# Without B-frames the decoding times are the presentation times, so the length in the header is right at any rate.
+_QUALITY = {"crf": "20", "preset": "veryfast", "bf": "0"}
 _BT709 = 1
 
 

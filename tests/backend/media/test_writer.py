@@ -39,6 +39,9 @@ def test_times(tmp_path: Path, gaps: list[float], start: float, rate: float) -> 
         assert clip.info.times == pytest.approx(times - start, abs=float(CLOCK) + 1e-9)
         assert [number_in(frame.pixels) for frame in clip.frames()] == list(range(len(times)))
         assert clip.problems == ()
+    with av.open(str(tmp_path / "a.mp4")) as container:
+        stream = container.streams.video[0]
+        assert float(stream.duration * stream.time_base) == pytest.approx(times[-1] - start + 1 / rate, abs=1e-3)
 
 
 @pytest.mark.parametrize("size", [(160, 120), (161, 120), (160, 121), (145, 33)])
