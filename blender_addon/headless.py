@@ -137,7 +137,8 @@ def _save(target: Path) -> None:
 
     temporary = target.with_name(f".{secrets.token_hex(8)}.blend")
     try:
-        bpy.ops.wm.save_as_mainfile(filepath=str(temporary), compress=True, check_existing=False)
+        # Paths stay absolute: whoever called may move the file from here to where it belongs.
+        bpy.ops.wm.save_as_mainfile(filepath=str(temporary), compress=True, check_existing=False, relative_remap=False)
         os.replace(temporary, target)
     except RuntimeError as error:  # what bpy.ops raises when Blender reports an error
         reason = str(error).strip().removeprefix("Error: ").splitlines()[0].rstrip(".")

@@ -101,6 +101,14 @@ def reference(run_backend: Callable[..., str], tmp_path_factory: pytest.TempPath
     return folder
 
 
+@pytest.fixture(scope="session")
+def clips(run_backend: Callable[..., str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that make_clips.py fills."""
+    folder = tmp_path_factory.mktemp("clips")
+    run_backend(FOLDER / "make_clips.py", folder)
+    return folder
+
+
 @pytest.fixture
 def evaluated() -> Callable[[Any], Any]:
     """Read the vertices (V, 3) of an object as Blender evaluates them, in world space."""

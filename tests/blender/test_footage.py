@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +14,6 @@ from make_head import moving_take, synthetic_head
 from staging import Stage
 
 SIZE = (64, 48)
-
-
-@pytest.fixture(scope="session")
-def clips(run_backend: Callable[..., str], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder that make_clips.py fills."""
-    folder = tmp_path_factory.mktemp("clips")
-    run_backend(Path(__file__).with_name("make_clips.py"), folder)
-    return folder
 
 
 def _clip_take(first: int = 0, count: int = 20, times: np.ndarray | None = None, rate: float = 24.0) -> Any:

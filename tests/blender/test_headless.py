@@ -53,6 +53,38 @@ def test_a_blend_is_built_and_opens_with_everything(
     assert bpy.data.objects[made["rig"]].type == "ARMATURE"
 
 
+def test_a_clip_becomes_a_performance_with_its_footage(
+    mien: Any, repository: Path, clips: Path, evaluated: Any, tmp_path: Path
+) -> None:
+    import bpy
+    from make_head import moving_take, synthetic_head
+
+    head, take = synthetic_head(1), moving_take(synthetic_head(1), 20, size=(64, 48))
+    head.save(tmp_path / "head.npz")
+    take.save(tmp_path / "take.npz")
+    files = ("--head", tmp_path / "head.npz", "--take", tmp_path / "take.npz", "--source", clips / "even.mp4")
+    out = tmp_path / "shot.blend"
+    status, report = _run(repository, *files, "--out", out, "--start", "1001", "--rate", "48", "--timing", "source")
+    assert (status, report["ok"], len(report["warnings"])) == (0, True, 1)
+    bpy.ops.wm.open_mainfile(filepath=str(out))
+    scene, made = bpy.context.scene, report["heads"][0]
+    assert (scene.render.fps, scene.frame_start, scene.frame_end, scene.frame_current) == (48, 1001, 1039, 1001)
+    background = scene.camera.data.background_images[0]
+    assert background.image.filepath == str(clips / "even.mp4")  # wherever the .blend goes
+    scene.frame_set(1001 + 2 * 7)
+    mesh = bpy.data.objects[made["mesh"]]
+    moved = mien("axes").head_offset(take.translation[7], take.translation[0])
+    expected = mien("axes").to_blender(mien("rig.posed").posed_vertices(head, take, 7)) + moved
+    np.testing.assert_allclose(evaluated(mesh), expected, atol=1e-5)
+    record = mien("animation.smooth").record_of(mesh)
+    assert (record.take_file, record.timing, record.rate) == (str(tmp_path / "take.npz"), "source", 48.0)
+    shown = bpy.context.evaluated_depsgraph_get()
+    user = scene.camera.evaluated_get(shown).data.background_images[0].image_user
+    assert scene.frame_current - user.frame_start + 1 + user.frame_offset == 8
+    status, report = _run(repository, *files, "--out", out, "--rate", "0")
+    assert (status, report["error"]["code"]) == (2, "usage")
+
+
 def test_two_takes_become_two_heads(repository: Path, reference: Path, tmp_path: Path) -> None:
     takes = ("--take", reference / "open.take.npz", "--take", reference / "open_wide.take.npz")
     out = tmp_path / "both.blend"
