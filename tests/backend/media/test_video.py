@@ -331,3 +331,41 @@ def test_ranges_outside_are_refused_and_a_closed_clip_too(tmp_path: Path) -> Non
         next(running)
     with pytest.raises(ValueError, match="closed"):
         next(running)
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.mov"])
+def test_beside_sound_and_a_smaller_video(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    with av.open(str(path), "w") as output:
+        speech = output.add_stream("aac", rate=48000, layout="mono")
+        streams = [output.add_stream("libx264", rate=30, options=B_FRAMES) for _ in range(2)]
+        for stream, size in zip(streams, ((80, 60), (WIDTH, HEIGHT)), strict=True):
+            stream.width, stream.height = size
+            stream.pix_fmt = "yuv420p"
+        for number in range(20):
+            sound = av.AudioFrame.from_ndarray(np.zeros((1, 1600), np.float32), format="fltp", layout="mono")
+            sound.rate, sound.pts = 48000, 1600 * number
+            output.mux(speech.encode(sound))
+            for stream in streams:
+                pixels = picture(number if stream.width == WIDTH else 0)
+                frame = av.VideoFrame.from_ndarray(pixels).reformat(stream.width, stream.height, "yuv420p")
+                frame.pts, frame.time_base = number, Fraction(1, 30)
+                output.mux(stream.encode(frame))
+        for stream in (speech, *streams):
+            output.mux(stream.encode(None))
+    with open_clip(path) as clip:
+        assert (clip.info.width, clip.info.height) == (WIDTH, HEIGHT)
+        assert [number_in(frame.pixels) for frame in clip.frames()] == list(range(20))
+        assert number_in(next(clip.frames(15)).pixels) == 15
+        assert clip.problems == ("The file holds 2 videos; the largest one is used.",)
+
+
+def test_large_pictures_decoded_several_at_once(tmp_path: Path) -> None:
+    """Above full HD frames are decoded by several threads; they come in the same order with the same pixels."""
+    options = {"x264-params": OPEN_GOP["x264-params"] + ":keyint=8:min-keyint=8", "preset": "ultrafast"}
+    pictures = [picture(number, 2048, 1152) for number in range(26)]
+    with open_clip(film(tmp_path / "a.mp4", pictures, options=options)) as clip:
+        frames = [(frame.index, number_in(frame.pixels), frame.pixels[::9, ::9].copy()) for frame in clip.frames()]
+        assert [(index, number) for index, number, _ in frames] == [(number, number) for number in range(26)]
+        for first in (3, 9, 17, 25):
+            assert np.array_equal(next(clip.frames(first)).pixels[::9, ::9], frames[first][2])
