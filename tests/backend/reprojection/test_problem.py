@@ -94,3 +94,13 @@ def test_the_jacobian_is_exact(basis, kind):
     for direction in torch.randn(6, *step.shape, generator=random, dtype=torch.float64):
         _, expected = torch.func.jvp(residuals, (step,), (direction,))
         assert torch.allclose((jacobian @ direction[:, None, :, None])[..., 0], expected, rtol=1e-6, atol=1e-6)
+
+
+def test_the_basis_of_a_person_is_the_whole_basis_at_that_identity(head, basis):
+    state = random_state(basis)
+    one = basis.of_person(state.coefficients[0, : basis.identity_size])
+    own = State(state.coefficients[:1, basis.identity_size :], *(part[:1] for part in state.tensors()[1:]))
+    assert one.basis.shape[-1] == own.coefficients.shape[1]
+    assert torch.allclose(posed_landmarks(one, own), posed_landmarks(basis, state)[:1])
+    for mine, theirs in zip(posed_eyes(one, own, [1, 2]), posed_eyes(basis, state, [1, 2]), strict=True):
+        assert torch.allclose(mine, theirs[:1])
