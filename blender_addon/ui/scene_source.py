@@ -94,22 +94,35 @@ def _image(image: Any) -> SceneSource:
 
 def _strip(strip: Any) -> SceneSource:
     """A strip with what its handles leave of it."""
-    if strip.type == "IMAGE":
-        path = _image_strip_path(strip)
-    else:
-        path = _absolute(strip.filepath, None)
+    path = _image_strip_path(strip) if strip.type == "IMAGE" else _absolute(strip.filepath, None)
     found = facts_now(path)
-    shown = max(strip.frame_duration, 1)
-    stretch = found.frames / shown if found.frames and strip.type == "MOVIE" else 1.0  # other rate than the scene's
-    cut = strip.animation_offset_start if strip.type == "MOVIE" else 0
-    if cut:
-        stretch = max(found.frames - cut - strip.animation_offset_end, 1) / shown if found.frames else 1.0
-    begin = _first_number(strip, path) if strip.type == "IMAGE" else found.first + cut
-    first = begin + round(strip.frame_offset_start * stretch)
-    last = begin + round((strip.frame_offset_start + strip.frame_final_duration) * stretch) - 1
+    before, shown = _value(strip, "left_handle_offset"), _value(strip, "right_handle") - _value(strip, "left_handle")
+    if strip.type == "IMAGE":
+        begin, stretch = _first_number(strip, path), 1.0
+    else:  # a film of another rate than the scene's is stretched
+        cut, end = _value(strip, "content_trim_start"), _value(strip, "content_trim_end")
+        played = found.frames - cut - end
+        begin, stretch = found.first + cut, played / max(_value(strip, "content_duration"), 1) if played > 0 else 1.0
+    first = begin + round(before * stretch)
+    last = begin + round((before + shown) * stretch) - 1
     if found.frames:
         last = min(last, found.last)
-    return SceneSource(strip.name, path, round(strip.frame_final_start), first, max(first, last))
+    return SceneSource(strip.name, path, _value(strip, "left_handle"), first, max(first, last))
+
+
+_OLD_NAMES = {
+    "left_handle": "frame_final_start",
+    "right_handle": "frame_final_end",
+    "left_handle_offset": "frame_offset_start",
+    "content_duration": "frame_duration",
+    "content_trim_start": "animation_offset_start",
+    "content_trim_end": "animation_offset_end",
+}
+"""What the properties of strips were called before 5.2."""
+
+
+def _value(strip: Any, name: str) -> int:
+    return round(getattr(strip, name if name in strip.bl_rna.properties else _OLD_NAMES[name]))
 
 
 def _image_strip_path(strip: Any) -> str:

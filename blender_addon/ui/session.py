@@ -197,7 +197,7 @@ class Session(Backend):
         if isinstance(event, JobsListed):
             self.jobs = event.jobs
         elif isinstance(event, StateChanged):
-            if event.state is ClientState.READY and self._client is not None:
+            if self._client is not None and event.state is self._client.state is ClientState.READY:  # and still so
                 self._client.list_jobs()
         elif isinstance(event, BackendRestarted):
             for job in event.jobs:

@@ -166,7 +166,12 @@ def test_a_trimmed_strip_gives_its_range(mien: Any, footage: Path) -> None:
     editor = scene.sequence_editor_create()
     strips = editor.strips if hasattr(editor, "strips") else editor.sequences
     strip = strips.new_movie("Shot", str(footage / "even.mp4"), channel=1, frame_start=101)
-    strip.frame_offset_start, strip.frame_offset_end = 6, 10
+    new = "left_handle_offset" in strip.bl_rna.properties  # from 5.2 on
+    for name, old, value in (
+        ("left_handle_offset", "frame_offset_start", 6),
+        ("right_handle_offset", "frame_offset_end", 10),
+    ):
+        setattr(strip, name if new else old, value)
     editor.active_strip = strip
     bpy.ops.mien.source_from_scene(kind="STRIP", clip="Shot")
     settings = scene.mien
@@ -176,7 +181,6 @@ def test_a_trimmed_strip_gives_its_range(mien: Any, footage: Path) -> None:
     images = strips.new_image("Images", str(footage / "numbered" / "shot.1002.png"), channel=2, frame_start=1)
     for number in (1005, 1006, 1007):
         images.elements.append(f"shot.{number}.png")
-    images.frame_offset_start = 0
     editor.active_strip = images
     bpy.ops.mien.source_from_scene(kind="STRIP")
     assert settings.source == str(footage / "numbered" / "shot.####.png") and settings.range_first == 1002
