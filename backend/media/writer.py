@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import errno
+import math
 import os
 import secrets
 from fractions import Fraction
@@ -25,6 +26,8 @@ it."""
 # Without B-frames the decoding times are the presentation times, so the length in the header is right at any rate.
 _QUALITY = {"crf": "20", "preset": "veryfast", "bf": "0"}
 _BT709 = 1
+_FASTEST = 1000
+"""Frames per second that a header can sensibly state."""
 
 
 class VideoWriter:
@@ -43,12 +46,12 @@ class VideoWriter:
     """
 
     def __init__(self, path: str | Path, size: tuple[int, int], rate: float) -> None:
-        if min(size) < 1 or not 0 < rate <= 1000:
+        if min(size) < 1 or not 0 < rate < math.inf:
             raise ValueError(f"a video of {size} pixels at {rate} frames/s")
         self.path = Path(path)
         self._size = size
         self._step = max(round(1 / rate / CLOCK), 1)
-        self._last: int | None = None
+        self._last_time, self._last = -math.inf, -1
         self._count = 0
         self._reformatter = VideoReformatter()
         target = os.path.realpath(self.path)
@@ -72,7 +75,7 @@ class VideoWriter:
             f"file:{self._temporary}", "w", format="mp4", container_options={"movflags": "+faststart"}
         )
         stream = self._container.add_stream(
-            "libx264", rate=Fraction(rate).limit_denominator(1001), options=dict(_QUALITY)
+            "libx264", rate=Fraction(min(rate, _FASTEST)).limit_denominator(1001), options=dict(_QUALITY)
         )
         stream.width, stream.height = (side + side % 2 for side in self._size)
         stream.pix_fmt = "yuv420p"
@@ -94,12 +97,13 @@ class VideoWriter:
         """
         if pixels.shape != (self._size[1], self._size[0], 3) or pixels.dtype != np.uint8:
             raise ValueError(f"pixels {pixels.shape} {pixels.dtype} for a video of {self._size}")
+        if not self._last_time < time < math.inf:
+            raise ValueError(f"time {time} is not later than the frame before, at {self._last_time}")
         stamp = round(time / CLOCK)
-        if self._last is None:
+        if not self._count:
             self._origin = stamp
-        elif stamp - self._origin <= self._last:
-            raise ValueError(f"time {time} is not later than the frame before")
-        self._last = stamp - self._origin
+        # Times nearer to each other than the clock's unit, as broken files have them, are kept apart by one.
+        self._last, self._last_time = max(stamp - self._origin, self._last + 1), time
         width, height = self._size
         if width % 2 or height % 2:
             pixels = np.pad(pixels, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")

@@ -127,7 +127,15 @@ def test_full_disk(tmp_path: Path, repository: Path, limit: int) -> None:
     assert done.stdout.strip() == "no_space True []", done.stderr
 
 
-@pytest.mark.parametrize(("shape", "time"), [((64, 65, 3), 1.0), ((64, 64), 1.0), ((64, 64, 3), 0.0)])
+def test_times_nearer_than_the_clock_ticks(tmp_path: Path) -> None:
+    times = [0.0, 1e-7, 2e-7, 0.5]
+    with open_clip(write(tmp_path / "a.mp4", times, rate=1e6)) as clip:
+        assert clip.info.times == pytest.approx(times, abs=3e-5)
+
+
+@pytest.mark.parametrize(
+    ("shape", "time"), [((64, 65, 3), 1.0), ((64, 64), 1.0), ((64, 64, 3), 0.0), ((64, 64, 3), float("nan"))]
+)
 def test_wrong_frames(tmp_path: Path, shape: tuple[int, ...], time: float) -> None:
     with pytest.raises(ValueError), VideoWriter(tmp_path / "a.mp4", (64, 64), 30) as writer:
         writer.add(np.zeros((64, 64, 3), np.uint8), 0.0)
