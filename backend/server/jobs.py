@@ -187,13 +187,22 @@ class JobTable:
             del self._jobs[job.folder.job]
 
     def cancel(self, job_id: str) -> JobStatus:
-        """Ask a job to stop; a queued one stops at once, a running one at its next check."""
+        """Ask a job to stop; a queued one stops at once, a running one at its next check.
+
+        Raises:
+            MienError: NO_SUCH_JOB; NOT_PERMITTED where another process runs it.
+        """
         job = self.get(job_id)
         with self._lock:
+            self._require_own(job)
             job.cancelled.set()
-            if job.status.state is JobState.QUEUED and job_id in self._jobs:
+            if job.status.state is JobState.QUEUED:
                 self.end(job, JobState.CANCELLED)
             return job.status
+
+    def _require_own(self, job: Job) -> None:
+        if not job.status.state.final and job.folder.job not in self._jobs:
+            raise _elsewhere(job.folder.job)
 
     def control(self, request: ControlLive) -> JobStatus:
         """Hand an action to a live job, also to one that waits.
@@ -204,8 +213,7 @@ class JobTable:
         """
         job = self.get(request.job)
         with self._lock:
-            if not job.status.state.final and request.job not in self._jobs:
-                raise _elsewhere(request.job)
+            self._require_own(job)
             job.control(request.action, request.number)
             return job.status
 

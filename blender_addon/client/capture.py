@@ -287,9 +287,13 @@ class Capture:
         """Stop; what the backend has saved stays there."""
         self._cancelled = True
         if self._phase is _Phase.RUNNING and self._link is not None:
-            self._link.send(Cancel(self.job), self._now, lambda reply: None)
+            self._link.send(Cancel(self.job), self._now, self._on_cancelled)
         elif not self.over:
             self.fail(cancelled())
+
+    def _on_cancelled(self, reply: Reply | MienError) -> None:
+        if isinstance(reply, MienError):
+            self.fail(reply)  # it may go on there, but it is no longer followed
 
     def control(self, action: LiveAction) -> None:
         """Ask something of a live capture."""

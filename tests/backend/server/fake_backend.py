@@ -12,6 +12,7 @@
     ask       run a program that reads its standard input
     backdrop  write a copy of the photo for Blender
     count     append a line to this file at each run
+    vary      make takes whose confidence is a tenth of the runs that `count` tells
     lost      raise MienError MISSING_FILE naming the first reference
     sheet     write a contact sheet
 
@@ -31,6 +32,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -87,6 +89,9 @@ class FakeCapturer:
                 progress.check_cancelled()
                 time.sleep(0.005)
             takes.append(small_take(person, options.source))
+            if todo.get("vary"):
+                runs = np.full(1, len(lines(todo["count"])) / 10, np.float32)
+                takes[-1] = replace(takes[-1], confidence=runs)
             if todo.get("keep", True):
                 progress.keep(takes[-1])
             progress("fit", person / todo.get("takes", 1), f"Face {person}")

@@ -198,13 +198,15 @@ def test_recordings_survive_a_killed_backend_and_are_never_recorded_over(service
         assert connection.ask(m.ControlLive(job, LiveAction.END, 9)).code is ErrorCode.USAGE
 
 
-def test_a_live_capture_of_another_process_is_not_controlled(service, tmp_path):
+def test_a_job_of_another_process_is_neither_controlled_nor_cancelled(service, tmp_path):
     job = submit(service, source(tmp_path, LIVE, log=str(tmp_path / "log")))
     next_preview(service, job, 0)
     with backend() as other, raw(other.told()["endpoint"], other.server.public, other.client) as connection:
         assert connection.ask(m.GetStatus(job)).status.state is m.JobState.RUNNING
         assert connection.ask(m.ControlLive(job, LiveAction.END, 1)).code is ErrorCode.NOT_PERMITTED
+        assert connection.ask(m.Cancel(job)).code is ErrorCode.NOT_PERMITTED
         assert connection.ask(m.GetPreview(job, 0, 0)).takes == ()
+    assert service.ask(m.GetStatus(job)).status.state is m.JobState.RUNNING
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")

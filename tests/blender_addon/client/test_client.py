@@ -213,7 +213,7 @@ def test_a_queued_job_is_cancelled_at_once(tmp_path):
 def test_a_photo_goes_on_after_its_backend_was_killed(tmp_path):
     with driving(tmp_path) as driver:
         count = tmp_path / "count"
-        job = driver.client.capture(source(tmp_path, takes=4, pause=0.3, count=str(count)))
+        job = driver.client.capture(source(tmp_path, takes=4, pause=0.3, count=str(count), vary=True))
         driver.until(lambda event: isinstance(event, Progress) and event.message == "Face 2")
         killed = driver.client.pid
         os.kill(killed, signal.SIGKILL)
@@ -227,6 +227,7 @@ def test_a_photo_goes_on_after_its_backend_was_killed(tmp_path):
         finished = driver.wait_for(CaptureFinished)
         assert [take.meta.person for take in finished.takes] == [1, 2, 3, 4]
         assert runs(count) == 2
+        assert [round(float(take.confidence[0]), 1) for take in finished.takes] == [0.2] * 4, "all of the second run"
         assert driver.client.pid not in (None, killed)
         assert not any(isinstance(event, StateChanged) and event.state is ClientState.FAILED for event in driver.seen)
 

@@ -267,6 +267,19 @@ def test_a_capture_of_another_blender_that_ends_is_taken_over(tmp_path):
         assert lines(tmp_path / "solved") == [str(number) for number in range(60)]
 
 
+def test_a_capture_of_another_blender_cannot_be_stopped(tmp_path):
+    options = clip(tmp_path, frames=60, frame_seconds=0.02)
+    with driving(tmp_path) as driver, driving(tmp_path) as other:
+        job = other.client.capture(options)
+        other.until(at_frame(5))
+        driver.client.resume(job, options)
+        driver.until(lambda event: isinstance(event, Progress) and event.job == job)
+        driver.client.cancel(job)
+        failed = driver.wait_for(CaptureFailed)
+        assert (failed.job, failed.error.code) == (job, ErrorCode.NOT_PERMITTED)
+        other.wait_for(CaptureFinished)
+
+
 def test_a_job_that_is_gone_is_told(tmp_path):
     with driving(tmp_path) as driver:
         driver.client.resume("a" * 32, clip(tmp_path, frames=3))

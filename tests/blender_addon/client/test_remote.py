@@ -15,10 +15,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from blender_addon.client.connection import Connection
 from blender_addon.client.events import CaptureFailed, CaptureFinished, ClientState, Progress, StateChanged
 from blender_addon.client.jobs import Client
 from blender_addon.client.launch import ClientSettings, RemoteBackend, client_keys
-from blender_addon.client.upload import Upload
+from blender_addon.client.upload import Upload, UploadQueue
 from blender_addon.contract import messages as m
 from blender_addon.contract.errors import ErrorCode, MienError
 from blender_addon.contract.options import CaptureOptions
@@ -219,6 +220,7 @@ def test_a_file_whose_name_looks_like_a_pattern_is_sent(tmp_path, server):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
 def test_a_clip_goes_on_when_the_remote_backend_was_killed_and_is_there_again(tmp_path, mien_home, monkeypatch):
+    monkeypatch.setattr(Connection.send, "__defaults__", (1.0, 30))  # requests are repeated sooner
     solved = tmp_path / "solved"
     options = source(tmp_path, frames=60, frame_seconds=0.02, solved=str(solved))
     address = "tcp://127.0.0.1:*"
@@ -283,3 +285,11 @@ def test_a_missing_source_is_told_before_anything_is_sent(tmp_path):
     with pytest.raises(MienError) as caught:
         Upload(str(tmp_path / "gone.jpg"))
     assert caught.value.code is ErrorCode.MISSING_FILE
+
+
+def test_a_missing_reference_is_told_before_anything_is_sent(tmp_path):
+    (tmp_path / "here.jpg").touch()
+    with pytest.raises(MienError) as caught:
+        UploadQueue((str(tmp_path / "here.jpg"), str(tmp_path / "gone.jpg")))
+    assert caught.value.code is ErrorCode.MISSING_FILE
+    assert "gone.jpg" in caught.value.message
