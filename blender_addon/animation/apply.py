@@ -16,7 +16,7 @@ from ..contract.take import Take
 from . import scene_time
 from .channels import shot_starts
 from .curves import checksum, put_curves
-from .head import Curve, HeadParts, curves_of, parts_for
+from .head import Curve, HeadParts, curves_of, parts_for, require_free
 from .placement import note_origin, origin_of
 from .record import KEY_ACTION, TakeRecord, cut_frames, gap_frames, mark, write_record
 from .timing import Timing, key_frames
@@ -74,10 +74,11 @@ def apply_take(mesh_object: Any, take: Take, scene: Any, options: ApplyOptions |
         options: How.
 
     Raises:
-        MienError: WRONG_HEAD when the take belongs to another kind of head; BAD_HEAD when it lost its rig or keys.
+        MienError: WRONG_HEAD when the take belongs to another kind of head; BAD_HEAD when it lost its rig or keys;
+            USAGE when it cannot be changed (see `require_free`).
     """
     options = options or ApplyOptions()
-    parts_for(mesh_object, take)  # refuse before the scene is touched
+    require_free(parts_for(mesh_object, take))  # before the scene is touched
     plan = scene_time.plan(scene, [take], options.start, options.timing, [mesh_object])
     applied = key_take(mesh_object, take, plan, options)
     scene_time.set_range(scene, plan, applied.first, applied.last)

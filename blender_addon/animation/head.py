@@ -75,6 +75,22 @@ def parts_for(mesh_object: Any, take: Take) -> HeadParts:
     return parts
 
 
+def require_free(parts: HeadParts) -> None:
+    """Make sure that a head's actions can be changed.
+
+    Raises:
+        MienError: USAGE for a head that is linked from another file, or one whose strip is being tweaked.
+    """
+    name = parts.mesh.name
+    if any(item.library is not None for item in (parts.mesh, parts.rig, parts.keys)):
+        message = f"'{name}' is linked from another file and cannot be animated here."
+        raise MienError(ErrorCode.USAGE, message, "Make the head local first.", {"cause": "linked"})
+    animated = (item.animation_data for item in (parts.rig, parts.keys))
+    if any(data is not None and data.use_tweak_mode for data in animated):
+        message = f"A strip of '{name}' is being tweaked."
+        raise MienError(ErrorCode.USAGE, message, "Leave tweak mode in the NLA editor first.", {"cause": "tweak"})
+
+
 def parts_of(mesh_object: Any) -> HeadParts:
     """The parts of a head.
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from .. import compat
 from ..contract.errors import ErrorCode, MienError
-from .head import parts_of
+from .head import parts_of, require_free
 
 
 def push_to_nla(mesh_object: Any) -> tuple[str, ...]:
@@ -20,15 +20,13 @@ def push_to_nla(mesh_object: Any) -> tuple[str, ...]:
         Names of the strips: of the rig, of the shape keys.
 
     Raises:
-        MienError: USAGE when the head plays no action, or its strips are being tweaked; BAD_HEAD.
+        MienError: USAGE when the head plays no action, or cannot be changed (see `require_free`); BAD_HEAD.
     """
     parts = parts_of(mesh_object)
+    require_free(parts)
     owners = [owner for owner in (parts.rig, parts.keys) if owner.animation_data and owner.animation_data.action]
     if not owners:
         message = f"'{mesh_object.name}' plays no action that could become a strip."
         raise MienError(ErrorCode.USAGE, message, "Apply a take to it first.")
-    if any(owner.animation_data.use_tweak_mode for owner in owners):
-        message = f"A strip of '{mesh_object.name}' is being tweaked."
-        raise MienError(ErrorCode.USAGE, message, "Leave tweak mode in the NLA editor first.")
     name = owners[0].animation_data.action.name.removeprefix(f"{mesh_object.name} ")
     return tuple(compat.push_down(owner, name) for owner in owners)

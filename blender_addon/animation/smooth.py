@@ -110,4 +110,13 @@ def _require_take(take: Take, record: TakeRecord) -> None:
 
 
 def _key_action(action: Any) -> Any:
-    return action.get(KEY_ACTION) or action
+    """The action of the shape keys; since 4.4 it is the same one, except in files of older versions.
+
+    Raises:
+        MienError: BAD_HEAD when it was deleted.
+    """
+    found = action.get(KEY_ACTION)
+    if found is None and (KEY_ACTION in action.keys() or not compat.ONE_ACTION):
+        message = f"The shape keys' half of '{action.name}' was deleted."
+        raise MienError(ErrorCode.BAD_HEAD, message, "Undo that, or apply the take again.")
+    return found or action

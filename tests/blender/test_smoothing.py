@@ -157,3 +157,47 @@ def test_another_take_goes_on_after_a_strip(mien: Any, stage: Stage, evaluated: 
     np.testing.assert_allclose(evaluated(stage.mesh), late, atol=1e-6)
     scene.frame_set(20)
     np.testing.assert_allclose(evaluated(stage.mesh), early, atol=1e-6)
+
+
+def test_a_head_whose_strip_is_being_tweaked_is_left_alone(mien: Any, stage: Stage) -> None:
+    import bpy
+
+    mien("animation.nla").push_to_nla(stage.mesh)
+    data = stage.rig.animation_data
+    data.nla_tracks[0].select = data.nla_tracks[0].strips[0].select = True
+    data.nla_tracks.active = data.nla_tracks[0]
+    data.use_tweak_mode = True
+    assert data.use_tweak_mode
+    for call in (
+        lambda: mien("animation.apply").apply_take(stage.mesh, stage.take, bpy.context.scene),
+        lambda: mien("animation.nla").push_to_nla(stage.mesh),
+    ):
+        with pytest.raises(mien("contract.errors").MienError) as refused:
+            call()
+        assert refused.value.details["cause"] == "tweak"
+
+
+def test_a_linked_head_is_refused_in_words(mien: Any, stage: Stage, tmp_path: Path) -> None:
+    import bpy
+
+    path = str(tmp_path / "shot.blend")
+    bpy.ops.wm.save_as_mainfile(filepath=path)
+    bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+    with bpy.data.libraries.load(path, link=True) as (_, wanted):
+        wanted.collections = [stage.names.collection]
+    bpy.context.scene.collection.children.link(bpy.data.collections[stage.names.collection])
+    with pytest.raises(mien("contract.errors").MienError) as refused:
+        mien("animation.apply").apply_take(stage.mesh, stage.take, bpy.context.scene)
+    assert refused.value.details["cause"] == "linked"
+
+
+def test_a_deleted_action_is_said(mien: Any, stage: Stage) -> None:
+    import bpy
+
+    if mien("compat").ONE_ACTION:
+        pytest.skip("the shape keys have no action of their own")
+    bpy.data.actions.remove(stage.mesh.data.shape_keys.animation_data.action)
+    errors = mien("contract.errors")
+    with pytest.raises(errors.MienError) as lost:
+        mien("animation.smooth").resmooth(stage.mesh, stage.take, 0.0)
+    assert lost.value.code == errors.ErrorCode.BAD_HEAD
