@@ -72,7 +72,7 @@ def live_request(settings: Any, context: Any) -> Request:
     )
     head = active_head(context)
     chosen = scene_options(settings, context.scene.frame_current, timing="source", use_camera=False)
-    return Request(options, context.scene.session_uid, chosen, False, head.name if head else "")
+    return Request(options, context.scene.session_uid, chosen, settings.look_through, head.name if head else "")
 
 
 def scene_options(settings: Any, start: int, timing: str | None = None, use_camera: bool | None = None) -> SceneOptions:

@@ -20,6 +20,7 @@ from ..contract.head import HeadDescription
 from ..contract.take import Take
 from ..rig import names, preview
 from ..rig.armature import rig_of
+from .framing import SavedView, look_at, put_back
 from .records import scene_of
 from .running import Running
 
@@ -35,12 +36,14 @@ class _Shown:
         own: Whether the head is temporary.
         keys: Values of the shape keys before, of a head that is not.
         bones: Values of the bones before, by bone and property.
+        views: How the 3D views stood before they turned to a temporary head.
     """
 
     mesh: str
     own: bool
     keys: np.ndarray | None = None
     bones: tuple[tuple[str, str, tuple[float, ...]], ...] = ()
+    views: tuple[SavedView, ...] = ()
 
 
 class Previews:
@@ -65,7 +68,7 @@ class Previews:
         shown = self._shown.get(key)
         mesh = bpy.data.objects.get(shown.mesh) if shown else None
         if mesh is None or not names.is_mien_head(mesh):  # undone or deleted
-            mesh, shown = self._begin(capture, take, head, scene)
+            mesh, shown = self._begin(capture, take, head, scene, first=not self._shown)
             self._shown[key] = shown
         if shown.own:
             preview.update_preview(mesh, head, take)
@@ -73,15 +76,21 @@ class Previews:
             pose_head(mesh, take)
 
     @staticmethod
-    def _begin(capture: Running, take: Take, head: HeadDescription, scene: Any) -> tuple[Any, _Shown]:
+    def _begin(capture: Running, take: Take, head: HeadDescription, scene: Any, first: bool) -> tuple[Any, _Shown]:
         mesh = bpy.data.objects.get(capture.request.reuse)
         if mesh is not None and names.is_mien_head(mesh) and mesh[names.HEAD_SHA256] == take.meta.head_sha256:
             return mesh, _Shown(mesh.name, False, _key_values(mesh), tuple(_bone_values(mesh)))
-        made = preview.add_preview(head, take, scene)
-        return bpy.data.objects[made.mesh], _Shown(made.mesh, True)
+        mesh = bpy.data.objects[preview.add_preview(head, take, scene).mesh]
+        seen = capture.request.look_through and first
+        return mesh, _Shown(mesh.name, True, views=look_at(scene, mesh) if seen else ())
 
-    def end(self, job: str) -> None:
-        """A capture is over: its temporary heads go, and others stand as they did before."""
+    def end(self, job: str, shown_now: bool = False) -> None:
+        """A capture is over: its temporary heads go, and other heads stand as they did before.
+
+        Args:
+            job: Which one.
+            shown_now: Whether the head itself takes the place of the preview, so that the views stay.
+        """
         for key in [key for key in self._shown if key[0] == job]:
             shown = self._shown.pop(key)
             mesh = bpy.data.objects.get(shown.mesh)
@@ -89,6 +98,8 @@ class Previews:
                 continue
             if shown.own:
                 preview.remove_preview(mesh)
+                if not shown_now:
+                    put_back(shown.views)
             else:
                 _put_back(mesh, shown)
 

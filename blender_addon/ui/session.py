@@ -226,12 +226,11 @@ class Session(Backend):
                 self.error = event.error
                 tell("ERROR", str(event.error))
 
-    def _end(self, job: str) -> Running | None:
-        capture = self.captures.pop(job, None)
+    def _end(self, job: str, shown_now: bool = False) -> None:
+        self.captures.pop(job, None)
         self._newest.pop(job, None)
-        self.previews.end(job)
+        self.previews.end(job, shown_now)
         self.remember()
-        return capture
 
     def _show_previews(self) -> bool:
         """Show the newest frame of each capture, but not while the user is in the middle of something."""
@@ -268,7 +267,7 @@ class Session(Backend):
         return True
 
     def _finish(self, capture: Running, event: CaptureFinished) -> None:
-        self._end(capture.job)
+        self._end(capture.job, shown_now=bool(event.takes))
         request = capture.request
         self.people = people_of(request, event) or self.people
         if not event.takes:  # a live capture without a recording

@@ -25,7 +25,7 @@ def show_captured(scene: Any, head_names: Sequence[str]) -> str:
     heads = [bpy.data.objects[name] for name in head_names]
     hiding = objects_in_the_way(scene, heads)
     shown = [*heads, *(head.parent for head in heads), scene.camera]
-    for window, area in _views(scene):
+    for window, area in views(scene):
         area.spaces.active.region_3d.view_perspective = "CAMERA"
         region = next(region for region in area.regions if region.type == "WINDOW")
         with bpy.context.temp_override(window=window, area=area, region=region):
@@ -59,7 +59,8 @@ def _corners(item: Any) -> np.ndarray:
     return np.array(item.bound_box) @ placed[:3, :3].T + placed[:3, 3]
 
 
-def _views(scene: Any) -> Iterator[tuple[Any, Any]]:
+def views(scene: Any) -> Iterator[tuple[Any, Any]]:
+    """The 3D views that show a scene, with their windows."""
     for window in bpy.context.window_manager.windows:
         if window.scene == scene:
             yield from ((window, area) for area in window.screen.areas if area.type == "VIEW_3D")

@@ -162,7 +162,7 @@ def test_a_capture_at_which_the_backend_dies_again_and_again_fails(panel: Panel,
     bpy.ops.mien.capture_face(filepath=_photo(tmp_path, die=int(signal.SIGKILL), keep=False))
     panel.finish()
     assert panel.session.error is not None and panel.session.error.code == "backend_died"
-    assert panel.session.error.message.split(".")[0] in " ".join(draw(bpy.types.MIEN_PT_capture))
+    assert "The backend stopped" in " ".join(draw(bpy.types.MIEN_PT_capture))
     assert bpy.ops.mien.capture_face(filepath=_photo(tmp_path), wait=True) == {"FINISHED"}
     assert panel.session.error is None
 

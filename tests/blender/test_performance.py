@@ -108,6 +108,24 @@ def test_previews_wait_while_the_user_is_in_the_middle_of_something(
     assert not bpy.data.objects and not bpy.data.meshes
 
 
+def test_the_view_turns_to_the_preview_and_back_when_it_is_cancelled(panel: Panel, tmp_path: Path) -> None:
+    import bpy
+
+    area = next(area for area in bpy.context.window_manager.windows[0].screen.areas if area.type == "VIEW_3D")
+    view = area.spaces.active.region_3d
+    view.view_distance, view.view_location = 25.0, (3.0, 2.0, 1.0)
+    bpy.ops.mien.capture_performance(filepath=clip(tmp_path, frames=100, frame_seconds=0.03))
+    panel.until(lambda: bool(bpy.data.objects))
+    assert view.view_distance < 2.0 and view.view_location.length < 1.0
+    view.view_distance = 1.5  # the artist's own turns are not fought
+    seen = panel.progress.frames.done
+    panel.until(lambda: panel.progress.frames.done > seen + 10)
+    assert view.view_distance == 1.5
+    bpy.ops.mien.cancel()
+    panel.finish()
+    assert view.view_distance == 25.0 and tuple(view.view_location) == (3.0, 2.0, 1.0)
+
+
 def test_captures_queue_and_each_can_be_cancelled(panel: Panel, tmp_path: Path) -> None:
     import bpy
 
