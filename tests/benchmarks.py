@@ -32,19 +32,16 @@ from blender_addon.client.launch import ClientSettings
 from blender_addon.contract.options import CaptureOptions
 from blender_addon.contract.places import BackendRecord
 from blender_addon.contract.version import VERSION
+from tests.bench_rows import row
 from tests.client_driver import Driver
 from tests.measures import capture, landmark_errors, mirror_difference, round_trip
 from tests.pictures import group_photo, save_astronaut
 from tests.synthetic import make_truth, solve, surface_error
+from tests.video_benchmarks import video
 
 ROOT = Path(__file__).resolve().parents[1]
 RUNS = 15
 SYNTHETIC_HEADS = 40
-
-
-def row(name: str, value: str, bound: str = "") -> None:
-    """Print one measurement."""
-    print(f"{name:<58} {value:>16}   {bound}", flush=True)
 
 
 def seconds(run: Callable[[], object], runs: int = RUNS) -> float:
@@ -192,12 +189,12 @@ def _command(photo: Path, folder: Path) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="bench.py", description="Quality and speed of captures.")
-    parser.add_argument("--only", choices=["quality", "speed"], help="what to measure; both by default")
+    parser.add_argument("--only", choices=["quality", "speed", "video"], help="what to measure; all by default")
     only = parser.parse_args().only
     session = Session("cpu")
     print(f"torch {torch.__version__}, {session.threads} threads")
     with tempfile.TemporaryDirectory() as folder:
-        for measure in (quality, speed):
+        for measure in (quality, speed, video):
             if only in (None, measure.__name__):
                 measure(session, Path(folder))
     session.close()

@@ -58,7 +58,7 @@ def _views(finder: FaceFinder, path: Path, tracks: Sequence[TrackSummary]) -> Vi
         raise MienError(ErrorCode.NO_FACE, message, "Leave it out, or use one that shows the face from the front.")
     return Views(
         landmarks=np.stack([face.landmarks for face in faces]),
-        scores=np.stack([face.blendshapes for face in faces]),
+        blendshapes=np.stack([face.blendshapes for face in faces]),
         image_size=size,
         focal=focal,
     )
