@@ -36,8 +36,6 @@ SAME_AGAIN = 0.3
 """Likeness from which a face found where one was lost in the same frame goes on with its track."""
 SAME_PLACE = 0.25
 """Mean distance of the landmarks of two faces, over their size, under which they are one and the same."""
-BEHIND = 0.3
-"""Share of a face that another one may cover when it is found amid a shot; half hidden ones look like nobody."""
 REACH = 2.0
 """How far, in its own size, a face may have jumped between two frames."""
 GROWTH = 1.6
@@ -133,9 +131,7 @@ class Tracker:
         fresh: list[Followed] = []
         for seen in self._finder.follow(pixels, faces):
             others = [*known, *(other.face for other in fresh)]
-            if seen is None or any(_is_same_place(seen.face, other) for other in others):
-                continue
-            if cut or not any(_covered(seen.face, other) > BEHIND for other in known):
+            if seen is not None and not any(_is_same_place(seen.face, other) for other in others):
                 fresh.append(seen)
         return self._named(fresh, list(lost))
 
@@ -176,13 +172,6 @@ def _movement(before: Face, now: Face) -> float:
 def _is_same_place(one: Face, other: Face) -> bool:
     apart = np.linalg.norm(one.landmarks[:, :2] - other.landmarks[:, :2], axis=1).mean()
     return float(apart) < SAME_PLACE * min(_size(one), _size(other))
-
-
-def _covered(one: Face, other: Face) -> float:
-    """Shared area of two boxes over the smaller one's."""
-    sides = np.minimum(one.box[2:], other.box[2:]) - np.maximum(one.box[:2], other.box[:2])
-    areas = [float(np.prod(face.box[2:] - face.box[:2])) for face in (one, other)]
-    return float(np.prod(sides.clip(0))) / max(min(areas), 1e-6)
 
 
 def _is_within_reach(before: Face, now: Face) -> bool:

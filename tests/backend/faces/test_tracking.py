@@ -160,6 +160,34 @@ def test_who_passes_behind_another_is_the_same_person_afterwards(
             assert np.hypot(*(middle(sighting.face) - (path(apart).x, path(apart).y))) < 40
 
 
+@pytest.mark.parametrize("nearer", [0, 1])
+def test_two_tracks_that_end_up_on_one_face(
+    finder: FaceFinder, walk: tuple[list[np.ndarray], list[list[Sighting]]], nearer: int, monkeypatch
+) -> None:
+    """The network may look past a face that was just hidden to the next one: the nearer of the tracks has it."""
+    frames, sightings = walk
+    resting = min(sightings[5], key=lambda sighting: middle(sighting.face)[0])
+    (seen,) = finder.follow(frames[6], [resting.face])
+    beside = replace(resting.face, landmarks=resting.face.landmarks + np.float32([40, 0, 0]))
+    beside = replace(beside, box=resting.face.box + np.float32([40, 0, 40, 0]))
+    faces = [resting.face, beside] if nearer == 0 else [beside, resting.face]
+    monkeypatch.setattr(finder, "follow", lambda _, faces: [seen] * len(faces))
+    monkeypatch.setattr(finder, "discover", lambda *_: [])
+    tracker = Tracker(finder, [replace(resting, track=track, face=face) for track, face in enumerate(faces)], 2)
+    assert [sighting.track for sighting in tracker.update(7, frames[6], False)] == [nearer]
+
+
+def test_what_the_detector_no_longer_takes_for_a_face_is_given_up(
+    finder: FaceFinder, sprites: list[Sprite], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frames = list(clip(14, [(sprites[1], lambda i: still(300))]))
+    tracker = Tracker(finder)
+    assert {seen[0].track for seen in track(tracker, frames)} == {0}
+    monkeypatch.setattr(finder, "discover", lambda *_: [])
+    monkeypatch.setattr(finder, "score", lambda *_: 0.3)
+    assert [len(tracker.update(14 + index, pixels, False)) for index, pixels in enumerate(frames)][-1] == 0
+
+
 def test_who_leaves_and_returns_elsewhere_is_the_same_person(finder: FaceFinder, sprites: list[Sprite]) -> None:
     def wanderer(index: int) -> Place | None:
         if 8 <= index < 14:
