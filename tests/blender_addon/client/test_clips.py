@@ -21,6 +21,7 @@ from blender_addon.client.events import (
     ClientState,
     Event,
     HeadReady,
+    JobsListed,
     PreviewReady,
     Progress,
     RequestFailed,
@@ -334,6 +335,8 @@ def test_a_capture_that_never_arrived_is_sent_again(tmp_path):
         driver.pump()
         kill(driver)
         assert driver.wait_for(CaptureFinished).job == job
+        if not any(isinstance(event, JobsListed) for event in driver.seen):
+            driver.wait_for(JobsListed)  # asked again, too
 
 
 def test_lost_replies_change_nothing(tmp_path, monkeypatch):

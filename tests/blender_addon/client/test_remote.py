@@ -16,7 +16,14 @@ import numpy as np
 import pytest
 
 from blender_addon.client.connection import Connection
-from blender_addon.client.events import CaptureFailed, CaptureFinished, ClientState, Progress, StateChanged
+from blender_addon.client.events import (
+    CaptureFailed,
+    CaptureFinished,
+    ClientState,
+    PreviewReady,
+    Progress,
+    StateChanged,
+)
 from blender_addon.client.jobs import Client
 from blender_addon.client.launch import ClientSettings, RemoteBackend, client_keys
 from blender_addon.client.upload import Upload, UploadQueue
@@ -239,13 +246,16 @@ def test_a_clip_goes_on_when_the_remote_backend_was_killed_and_is_there_again(tm
         address = told["endpoint"]
         with driving(tmp_path, RemoteBackend(address, told["public_key"])) as driver:
             job = driver.client.capture(options)
-            driver.until(lambda event: isinstance(event, Progress) and event.frames is not None)
+            driver.until(lambda event: isinstance(event, PreviewReady) and event.takes[0].extra["frame"][0] >= 30)
             child.kill()
             child.wait()
             child.stdout.close()
             child, _ = start()
             assert driver.wait_for(CaptureFinished).job == job
             assert solved.read_text().splitlines() == [str(number) for number in range(60)]
+            shown = [int(event.takes[0].extra["frame"][0]) for event in driver.seen if isinstance(event, PreviewReady)]
+            assert shown == sorted(shown)
+            assert len([number for number in shown if number > 35]) > 2, "the second run counts its previews anew"
     finally:
         child.kill()
         child.wait()
