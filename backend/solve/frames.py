@@ -19,8 +19,8 @@ from blender_addon.contract.projection import camera_matrix
 from .errors import landmark_errors
 from .shot import Shot
 
-BATCH = 16
-"""Frames solved at once. Larger batches gain nothing, as their derivatives do not fit the processor's cache."""
+BATCH = 32
+"""Frames solved at once: enough to make little of the cost of each operation, few enough for the processor's cache."""
 STEPS = 6
 """Linearisations at most; four reach the minimum within 1e-3 of an expression from the rigid start."""
 

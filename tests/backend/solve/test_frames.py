@@ -20,7 +20,7 @@ from backend.solve.shot import Shot, Views, solve_shot
 from blender_addon.contract.projection import focal_pixels, project, weak_project
 from tests.synthetic import CLIP, PersonTruth, fitted_vertices, make_person
 
-FRAMES = 2 * BATCH + 5
+FRAMES = BATCH + 9
 
 
 @pytest.fixture(scope="module")
