@@ -74,7 +74,8 @@ class FrameOverlay:
     """
 
     def __init__(self, heads: Sequence[HeadDescription]) -> None:
-        self._meshes = [_Mesh(head) for head in heads]
+        meshes = {id(head): _Mesh(head) for head in heads}
+        self._meshes = [meshes[id(head)] for head in heads]
 
     def draw(self, pixels: np.ndarray, faces: Sequence[OverlayFrame], title: str = "") -> np.ndarray:
         """Draw one frame.

@@ -7,6 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.optimize import least_squares
+from scipy.spatial.transform import Rotation
 
 from backend.faces import topology
 from backend.faces.landmarker import FaceFinder
@@ -56,6 +58,25 @@ def test_landmarks_are_found_where_the_truth_has_them(finder: FaceFinder, head_m
     assert error.mean() < 0.035
     for part in (topology.LIDS, topology.LIPS, topology.BROWS, topology.IRISES):
         assert error[list(part)].mean() < 0.035
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_true_shape_fits_the_landmarks_in_the_true_pose(
+    finder: FaceFinder, head_model: HeadModel, seed: int
+) -> None:
+    motion = at_rest(head_model, seed, head_rotation=np.radians([[4.0, 10.0, -5.0]]))
+    found = seen(finder, head_model, motion, seed).landmarks[:, :2]
+    shape = head_model.landmarks(posed(head_model, motion, 0)[None], "mediapipe478")[0].double().numpy()
+    face = np.setdiff1d(np.arange(len(shape)), list(topology.IRISES))
+
+    def residuals(pose: np.ndarray) -> np.ndarray:
+        turned = Rotation.from_rotvec(pose[:3]).apply(shape[face])
+        return (project(turned, pose[3:], MATRIX) - found[face]).ravel()
+
+    start = np.concatenate([np.zeros(3), motion.translation[0]])
+    pose = least_squares(residuals, start, loss="huber", f_scale=1.5).x
+    assert np.degrees(np.linalg.norm(pose[:3])) < 2.5
+    assert np.linalg.norm(pose[3:] - motion.translation[0]) < 0.02 * motion.translation[0, 2]
 
 
 @pytest.mark.parametrize(
