@@ -231,7 +231,7 @@ def _clip_lines(report: dict[str, object]) -> list[str]:
         filled = sum(gap["last"] - gap["first"] + 1 for gap in gaps)
         lines.append(
             f"Person {face['person']}: landmark error {100 * face['landmark_error']:.1f} % of the eye distance, "
-            f"confidence {face['confidence']:.2f}" + (f", {filled} frames in {len(gaps)} gaps filled" if gaps else "")
+            f"confidence {face['confidence']:.2f}" + (f", {filled} frames filled in" if filled else "")
         )
     found = len(report["people"])  # type: ignore[arg-type]
     if found > len(lines):

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+import backend  # noqa: F401  # before numpy, so that its threads are as in the commands
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
