@@ -64,16 +64,17 @@ def test_what_the_detector_always_gets_wrong_makes_many_views_no_worse_than_one(
     assert twelve < one
 
 
-def test_the_focal_length_is_found_where_perspective_shows_it(head, engine, model):
+def test_the_focal_length_shows_where_perspective_does(head, engine, model):
+    """It is leant towards the assumed 50 mm, for a detector's sake that is worse than this one; the motion is not."""
     wide = solve_shot(engine, [views(make_person(head, model, 1, 12, focal_mm=28.0, distance=0.5))])
     long = solve_shot(engine, [views(make_person(head, model, 1, 12, focal_mm=90.0, distance=0.9))])
     assert wide.focal.origin == long.focal.origin == "estimated"
-    assert millimetres(wide) == pytest.approx(28, rel=0.25)
-    assert millimetres(long) == pytest.approx(90, rel=0.25)
-    assert wide.focal.sigma < 0.2
+    assert 25 < millimetres(wide) < 42
+    assert 58 < millimetres(long) < 100
+    assert wide.focal.sigma < 0.75 * FOCAL_SIGMA
 
 
-def test_the_stated_uncertainty_is_the_error_to_expect(head, engine, model):
+def test_the_error_is_within_the_stated_uncertainty(head, engine, model):
     deviations = []
     for seed in range(10):
         random = np.random.default_rng(seed)
@@ -83,8 +84,19 @@ def test_the_stated_uncertainty_is_the_error_to_expect(head, engine, model):
         )
         shot = solve_shot(engine, [views(person)])
         deviations.append(np.log(millimetres(shot) / focal) / shot.focal.sigma)
-    assert 0.4 < np.sqrt(np.mean(np.square(deviations))) < 1.5
+    assert 0.2 < np.sqrt(np.mean(np.square(deviations))) < 1.4
     assert np.abs(deviations).max() < 3
+
+
+def test_views_that_tell_the_same_count_once(head, engine, model, monkeypatch):
+    """Where all errors are common, a view and its copies say what the view says."""
+    monkeypatch.setattr("backend.solve.shot.CORRELATION", 1.0)
+    person = make_person(head, model, 8, 1)
+    one, copies = (solve_shot(engine, [views(person, 50.0, [0] * count)]) for count in (1, 4))
+    monkeypatch.setattr("backend.solve.shot.CORRELATION", 0.0)
+    apart = solve_shot(engine, [views(person, 50.0, [0] * 4)])
+    moved = identity_error(head, apart.identity, one.identity)
+    assert identity_error(head, copies.identity, one.identity) < 0.2 * moved
 
 
 def test_where_nothing_tells_the_focal_length_it_stays_near_the_assumed_one(head, engine, model):
