@@ -243,7 +243,9 @@ def _clip_lines(report: dict[str, object]) -> list[str]:
     if cuts:
         lines.append(f"Cuts before frames {', '.join(map(str, cuts[:8]))}{', ...' if len(cuts) > 8 else ''}")
     lines += clip["problems"]  # type: ignore[index]
-    lines.append(f"{clip['frames']} frames, {report['frames_per_second']:.0f} a second")  # type: ignore[index]
+    known = clip["known_frames"]  # type: ignore[index]
+    pace = f"{known} of them known from an earlier capture" if known else f"{report['frames_per_second']:.0f} a second"
+    lines.append(f"{clip['frames']} frames, {pace}")  # type: ignore[index]
     return lines
 
 

@@ -62,26 +62,34 @@ def capture_clip(session: Session, options: CaptureOptions, progress: Progress =
         observations = stack.enter_context(closing(Observations(folder)))
         focal = choose_focal(clip.info, options.focal_mm)
         previews = Previews(options, engine, clip.info, focal, progress)
-        part = Part(progress, 0.02, OBSERVED)
+        part, known = Part(progress, 0.02, OBSERVED), len(observations)
         with clock.stage("faces"):
             observe(finder, clip, span, observations, part, previews.show, SOLVE_SECONDS)
         with clock.stage("people"):
             seen = gather(observations, engine, (clip.info.width, clip.info.height))
             chosen = _choose(seen.people, options, span)
         takes: list[Assembled] = []
+        unclear: list[str] = []
         for number, person in enumerate(chosen):
             part = Part(progress, *_share(number, len(chosen)))
             with clock.stage("references"):
                 extra = reference_views(finder, options.references, seen.tracks_of(person), progress)
             one = solve_person(engine, seen, person, clip.info, focal, extra, folder, part, clock)
+            try:
+                with clock.stage("smooth"):
+                    takes.append(assemble(options, head, clip.info, span, observations.frames(), person, one))
+            except MienError as error:
+                if error.code is not ErrorCode.NO_FACE or (number == len(chosen) - 1 and not takes):
+                    raise
+                unclear.append(f"Person {person.number} was left out: {error.message}")
+                continue
             # All stand before one camera: what the most prominent person tells of it holds for the others.
             focal = one.focal
-            with clock.stage("smooth"):
-                takes.append(assemble(options, head, clip.info, span, observations.frames(), person, one))
             progress.keep(takes[-1].take)
         picture = _picture(clip, takes[0].best_frame)
         sheet = _contact_sheet(clip, seen.people)
         report = _report(session, options, clip, span, observations.frames(), seen.people, takes, clock)
+        report["clip"] |= {"known_frames": known, "problems": [*clip.problems, *unclear]}
     progress("done", 1.0, "Done")
     frame = takes[0].best_frame - span.first
     return CaptureResult(tuple(item.take for item in takes), report, picture, frame, sheet)
@@ -153,7 +161,6 @@ def _report(
             "variable_rate": info.variable_rate,
             "duration": round(float(info.times[span.last] - info.times[span.first]), 4),
             "missing": list(info.missing),
-            "problems": list(clip.problems),
             "cuts": [int(numbers[index]) for index in cut_frames(frames)],
         },
         "camera": camera_report(focal, *size) | {"focal_uncertainty": focal.sigma, "static": True},
