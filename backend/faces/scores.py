@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 
-import cv2
 import numpy as np
 
 from backend.faces import tflite
@@ -31,6 +30,8 @@ INPUT_LANDMARKS = np.array([
 # fmt: on
 """(146,) which landmarks the network sees."""
 BLOCKS = 4
+ALONE = 4 * 65536
+"""OpenBLAS's `GEMM_MULTITHREAD_THRESHOLD` times its smallest share for a thread."""
 
 
 class ScoreNetwork:
@@ -111,7 +112,11 @@ class ScoreNetwork:
 def _product(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """The matrix product, on this thread alone.
 
-    NumPy shares even products of this size among all cores; where those are busy it then waits for them up to a
-    thousand times longer than the product takes.
+    NumPy's OpenBLAS shares products of more than `ALONE` multiplications among all cores; where those are busy it then
+    waits for them up to a thousand times longer than the product takes. So it is asked for a few rows at a time.
     """
-    return cv2.gemm(np.ascontiguousarray(one), np.ascontiguousarray(other), 1.0, None, 0.0)
+    result = np.empty((len(one), other.shape[1]), dtype=np.float32)
+    step = max(1, ALONE // other.size)
+    for start in range(0, len(one), step):
+        np.matmul(one[start : start + step], other, out=result[start : start + step])
+    return result
