@@ -14,7 +14,7 @@ from mathutils import Euler, Quaternion, Vector
 from .view import views
 
 _FRONT = Euler((radians(90.0), 0.0, 0.0))
-_DISTANCE = 3.2
+_DISTANCE = 2.4
 """From the middle of the head, in its heights."""
 
 

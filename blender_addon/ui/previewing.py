@@ -24,6 +24,8 @@ from .framing import SavedView, look_at, put_back
 from .records import scene_of
 from .running import Running
 
+_ASIDE = 0.35
+"""Metres to the side at which a temporary head stands where the scene has heads already."""
 _POSE = ("location", "rotation_euler", "rotation_quaternion", "rotation_axis_angle")
 
 
@@ -37,6 +39,7 @@ class _Shown:
         keys: Values of the shape keys before, of a head that is not.
         bones: Values of the bones before, by bone and property.
         views: How the 3D views stood before they turned to a temporary head.
+        aside: Metres by which a temporary head stands to the side.
     """
 
     mesh: str
@@ -44,6 +47,7 @@ class _Shown:
     keys: np.ndarray | None = None
     bones: tuple[tuple[str, str, tuple[float, ...]], ...] = ()
     views: tuple[SavedView, ...] = ()
+    aside: float = 0.0
 
 
 class Previews:
@@ -68,20 +72,25 @@ class Previews:
         shown = self._shown.get(key)
         mesh = bpy.data.objects.get(shown.mesh) if shown else None
         if mesh is None or not names.is_mien_head(mesh):  # undone or deleted
-            mesh, shown = self._begin(capture, take, head, scene, first=not self._shown)
+            mesh, shown = self._begin(capture, take, head, scene)
             self._shown[key] = shown
         if shown.own:
             preview.update_preview(mesh, head, take)
+            mesh.location.x += shown.aside
         else:
             pose_head(mesh, take)
 
     @staticmethod
-    def _begin(capture: Running, take: Take, head: HeadDescription, scene: Any, first: bool) -> tuple[Any, _Shown]:
+    def _begin(capture: Running, take: Take, head: HeadDescription, scene: Any) -> tuple[Any, _Shown]:
         mesh = bpy.data.objects.get(capture.request.reuse)
         if mesh is not None and names.is_mien_head(mesh) and mesh[names.HEAD_SHA256] == take.meta.head_sha256:
             return mesh, _Shown(mesh.name, False, _key_values(mesh), tuple(_bone_values(mesh)))
+        there = [item for item in scene.objects if names.is_mien_head(item)]
+        alone = all(names.is_preview(item) for item in there)
         mesh = bpy.data.objects[preview.add_preview(head, take, scene).mesh]
-        seen = capture.request.look_through and first
+        if not alone:  # nor are the views of an artist who works on another head turned away from it
+            return mesh, _Shown(mesh.name, True, aside=_ASIDE)
+        seen = capture.request.look_through and not there
         return mesh, _Shown(mesh.name, True, views=look_at(scene, mesh) if seen else ())
 
     def end(self, job: str, shown_now: bool = False) -> None:

@@ -71,7 +71,10 @@ def changed(item: Any) -> None:
     if _cost <= FLUID_SECONDS:
         apply(item)
     else:
+        from . import ticker  # which calls this module
+
         _waiting[item.id_data.session_uid, item.path] = time.monotonic() + _PAUSE_SECONDS
+        ticker.start()
 
 
 def waiting() -> bool:

@@ -126,6 +126,20 @@ def test_the_view_turns_to_the_preview_and_back_when_it_is_cancelled(panel: Pane
     assert view.view_distance == 25.0 and tuple(view.view_location) == (3.0, 2.0, 1.0)
 
 
+def test_a_second_preview_stands_aside_and_leaves_the_view(panel: Panel, mien: Any, tmp_path: Path) -> None:
+    import bpy
+
+    bpy.ops.mien.capture_performance(filepath=clip(tmp_path, frames=5), wait=True)
+    area = next(area for area in bpy.context.window_manager.windows[0].screen.areas if area.type == "VIEW_3D")
+    view = area.spaces.active.region_3d
+    before = view.view_perspective, view.view_distance
+    bpy.ops.mien.capture_performance(filepath=clip(tmp_path, "bea.mp4", frames=100, frame_seconds=0.03))
+    found: list[Any] = []
+    panel.until(lambda: bool(found.extend(i for i in bpy.data.objects if mien("rig.names").is_preview(i)) or found))
+    assert found[0].location.x > 0.2
+    assert (view.view_perspective, view.view_distance) == before
+
+
 def test_captures_queue_and_each_can_be_cancelled(panel: Panel, tmp_path: Path) -> None:
     import bpy
 
