@@ -20,6 +20,8 @@ TIMINGS: tuple[Timing, ...] = get_args(Timing)
 
 _SNAP = 0.05
 """Frames; what containers round timestamps to (a millisecond) is less."""
+_HALF = 1e-6
+"""Frames; samples half way between frames all go down, so that two that are a frame apart do not meet."""
 _APART = 0.01
 """Least distance in frames of two keys; frames of a take may have equal times."""
 
@@ -69,7 +71,7 @@ def key_frames(take: Take, start: float, rate: float, timing: Timing) -> np.ndar
         timing: Conformed, or as the timestamps have it.
     """
     frames = start + (take.time - take.time[0]) * rate
-    whole = np.round(frames)
+    whole = np.floor(frames + 0.5 - _HALF)
     if timing == "conform":
         alone = np.ones(len(frames), dtype=bool)
         shared = np.diff(whole) == 0

@@ -143,7 +143,8 @@ def test_uneven_frames_lie_where_their_timestamps_are(mien: Any, tmp_path: Path)
     times = np.cumsum([0.0, *([1 / 30, 1 / 24] * 6)])[:12]
     take = dataclasses.replace(take, time=times)
     conformed = _stage(mien, tmp_path, take, start=1)
-    np.testing.assert_array_equal(points(conformed.curve(".location", 0))[:, 0], 1 + np.round(times * 30.0))
+    whole = [1, 2, 3, 4, 5, 6, 8, 9, 10, 11, 12, 13]
+    np.testing.assert_array_equal(points(conformed.curve(".location", 0))[:, 0], whole)
     real = _stage(mien, tmp_path, take, start=1, timing="source")
     np.testing.assert_allclose(points(real.curve(".location", 0))[:, 0], 1 + times * 30.0, atol=2e-3)
 

@@ -42,6 +42,9 @@ class TestKeyFrames:
         uneven = clip([0, 0.04, 0.072, 0.11, 0.125, 0.2])
         assert key_frames(uneven, 1, 25.0, "conform").tolist() == [1, 2, 3, 3.75, 4.125, 6]
 
+    def test_halves_do_not_meet(self):
+        assert key_frames(clip([0, 0.06, 0.1, 0.14]), 1, 25.0, "conform").tolist() == [1, 2, 3, 4]
+
     @given(st.lists(st.floats(0, 0.2), min_size=2, max_size=40), st.sampled_from(TIMINGS))
     def test_no_two_keys_fall_on_each_other(self, steps, timing):
         frames = key_frames(clip(np.cumsum(steps)), 1, 24.0, timing)
