@@ -74,7 +74,7 @@ def pairs(windows: Iterable[Window]) -> list[Window]:
 
 def run(model: FaceModels, pixels: np.ndarray, part: Window) -> Half:
     """One crop through the landmark network."""
-    crop = sample(pixels, part, SIDE)
+    crop = sample(pixels, part, SIDE, fast=True)
     found = model.aligned(crop)
     landmarks, scores = landmarks_to_frame(found.mesh.landmarks, part, SIDE), found.mesh.blendshapes
     if part.mirrored:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -97,3 +98,14 @@ def test_moving_follows_the_windows_own_axes(angle: float) -> None:
 
 def test_a_window_beside_the_picture_is_black() -> None:
     assert not sample(ramp(100, 100), Window(500, 500, 50), SIZE).any()
+
+
+@pytest.mark.parametrize("side", [300.0, 402.3, 517.9, 333.1])
+def test_fast_samples_mirror_too_and_are_hardly_different(side: float) -> None:
+    pixels = cv2.GaussianBlur(np.random.default_rng(5).integers(0, 255, (400, 601, 3)).astype(np.uint8), (0, 0), 3)
+    window = Window(290.3, 195.4, side, 0.2)
+    twin = Window(601 - 290.3, 195.4, side, -0.2, mirrored=True)
+    fast = sample(pixels, window, 100, fast=True).astype(int)
+    mirrored = sample(np.ascontiguousarray(pixels[:, ::-1]), twin, 100, fast=True).astype(int)
+    assert np.abs(fast - mirrored).max() <= 2
+    assert np.abs(fast - sample(pixels, window, 100))[5:-5, 5:-5].mean() < 1
