@@ -103,7 +103,11 @@ class MIEN_OT_stop_live(bpy.types.Operator):
         return _is_live(cls)
 
     def execute(self, context: Any) -> set[str]:
-        """End it."""
+        """End it; one that does not follow anything yet has nothing to keep."""
+        live = session().live
+        if live.progress is None or live.progress.frames is None:
+            session().cancel(live.job)
+            return {"FINISHED"}
         return _control(self, LiveAction.END)
 
 

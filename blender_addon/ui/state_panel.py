@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import bpy
@@ -10,6 +11,7 @@ import bpy
 from ..contract.status import JobState
 from .panel_base import MienPanel, line_width
 from .request import short_name
+from .running import duration
 from .session import session
 from .state_line import draw_problem, draw_state
 
@@ -63,12 +65,17 @@ class MIEN_MT_jobs(bpy.types.Menu):
         """Draw the newest, except those that run for this file."""
         current = session()
         self.layout.operator("mien.list_jobs", icon="FILE_REFRESH")
-        running = {capture.job for capture in current.present}
-        there = [item for item in current.jobs if item.status.job not in running and not item.options.live]
+        known = [capture.job for capture in current.present] + [take.path for take in context.scene.mien.takes]
+        there = [
+            item
+            for item in current.jobs
+            if not item.options.live
+            and not any(item.status.job in name for name in known)  # files are named after jobs
+        ]
         if not there:
             self.layout.label(text="No earlier captures")
         for item in there[:_MOST_JOBS]:
-            text = f"Pick Up {short_name(item.options)}"
+            text = f"Pick Up {short_name(item.options)}, {duration(time.time() - item.submitted)} ago"
             button = self.layout.operator("mien.pick_up", text=text, icon=_ICONS[item.status.state])
             button.job = item.status.job
 

@@ -174,7 +174,7 @@ def test_the_panel_tells_of_the_restart(panel: Panel, tmp_path: Path) -> None:
 def test_earlier_captures_can_be_picked_up(panel: Panel, tmp_path: Path) -> None:
     import bpy
 
-    bpy.ops.mien.capture_performance(filepath=_clip(tmp_path, frames=9), first=2, last=6)
+    bpy.ops.mien.capture_performance(filepath=_clip(tmp_path, "pick_me.mp4", frames=9), first=2, last=6)
     bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)  # the file was never saved
     assert not panel.session.running
     panel.until(lambda: not panel.session.captures)
@@ -183,10 +183,16 @@ def test_earlier_captures_can_be_picked_up(panel: Panel, tmp_path: Path) -> None
         bpy.ops.mien.pick_up(job="ab" * 16)
     bpy.ops.mien.list_jobs()
     panel.until(lambda: any(item.status.state == "finished" for item in panel.session.jobs))
-    assert "operator:mien.pick_up:Pick Up shot_010.mp4" in draw(bpy.types.MIEN_MT_jobs)
+    assert _offered(bpy.types.MIEN_MT_jobs) == 1
     job = panel.session.jobs[0].status.job
     assert bpy.ops.mien.pick_up(job=job, wait=True) == {"FINISHED"}
-    assert bpy.context.scene.mien.takes[0].frames == 5 and "Shot 010" in bpy.data.objects
+    assert bpy.context.scene.mien.takes[0].frames == 5 and "Pick me" in bpy.data.objects
+    _listed(panel)
+    assert _offered(bpy.types.MIEN_MT_jobs) == 0  # it is in the scene
+
+
+def _offered(menu: Any) -> int:
+    return sum(text.startswith("operator:mien.pick_up:Pick Up pick_me.mp4, ") for text in draw(menu))
 
 
 def _listed(panel: Panel) -> Any:

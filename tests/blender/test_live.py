@@ -79,6 +79,15 @@ def test_a_live_capture_without_a_recording_leaves_the_scene_alone(panel: Panel,
     assert not bpy.data.objects and not bpy.context.scene.mien.takes
 
 
+def test_a_live_capture_that_has_not_begun_stops_at_once(panel: Panel) -> None:
+    import bpy
+
+    bpy.ops.mien.start_live(live_from="CAMERA")
+    bpy.ops.mien.stop_live()
+    panel.finish()
+    assert panel.session.error is None
+
+
 def test_the_active_head_is_driven_and_gets_the_recordings(panel: Panel, mien: Any, tmp_path: Path) -> None:
     import bpy
 

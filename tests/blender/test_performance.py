@@ -416,3 +416,37 @@ def test_a_tick_with_news_is_short(panel: Panel, mien: Any, tmp_path: Path) -> N
         shown.show = plain
     assert count[0] >= 5
     assert float(np.median(seconds)) < 0.01  # a machine with other work may hold up single ones
+
+
+@pytest.fixture
+def footage(repository: Path) -> Path:
+    """A clip with a face."""
+    path = repository.parent / "shared" / "media" / "WolfgangLanger_Pexels.mp4"
+    if not path.is_file():
+        pytest.skip("the clips (../shared/media) are not on this machine")
+    return path
+
+
+@pytest.mark.slow
+def test_the_real_backend_captures_a_clip(mien: Any, backend_python: str, repository: Path, footage: Path) -> None:
+    import bpy
+
+    places, module = mien("contract.places"), mien("ui.session")
+    module.end_session()
+    places.write_backend_record(places.BackendRecord(backend_python, str(repository), mien("contract.version").VERSION))
+    try:
+        done = bpy.ops.mien.capture_performance(filepath=str(footage), first=25, last=72, wait=True)
+        assert done == {"FINISHED"}
+    finally:
+        module.end_session()
+        places.backend_record_path().unlink()
+    scene = bpy.context.scene
+    (take,) = scene.mien.takes
+    assert take.frames == 48 and take.confidence > 0.5
+    assert (scene.render.resolution_x, scene.render.resolution_y) == (640, 360)
+    assert scene.render.fps / scene.render.fps_base == pytest.approx(24000 / 1001, rel=1e-4)
+    assert len(scene.camera.data.background_images) == 1
+    before = curve(mien, bpy.context.object, "mouthSmileLeft")
+    assert len(before) == 48
+    take.smoothing = 0.0
+    assert roughness(curve(mien, bpy.context.object, "mouthSmileLeft")) > roughness(before)
