@@ -131,6 +131,7 @@ def _solve_frames(
     asked = (evidence.head.sha256, shot.identity.tobytes(), shot.focal, places.tobytes())
     name = hashlib.sha256(repr(asked).encode()).hexdigest()[:16]
     with closing(SolvedFrames(folder / f"solved-{name}.bin", evidence.head)) as file:
+        file.keep(len(file) // BATCH * BATCH)  # a batch that was cut off is solved again as a whole
         for solution in _in_order(solver, observations, places[len(file) :]):
             progress.check_cancelled()
             file.append(solution)

@@ -41,6 +41,10 @@ class SolvedFrames:
         """Number of frames."""
         return len(self._file)
 
+    def keep(self, count: int) -> None:
+        """Drop all frames from `count` on."""
+        self._file.keep(count)
+
     def append(self, solution: FramesSolution) -> None:
         """Add frames.
 
