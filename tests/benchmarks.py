@@ -26,6 +26,9 @@ from backend.reprojection.placing import in_crop
 from backend.reprojection.problem import Problem, State
 from backend.reprojection.start import align
 from backend.session import Session
+from backend.setup.bpy_environments import FOR_SAVING, choose_release, ensure_bpy
+from backend.setup.test_run import ENVIRONMENTS
+from backend.terminal import TerminalProgress
 from blender_addon.client.events import CaptureFinished
 from blender_addon.client.jobs import Client
 from blender_addon.client.launch import ClientSettings
@@ -187,15 +190,26 @@ def _command(photo: Path, folder: Path) -> None:
     row("  ratio to importing torch and mediapipe", f"{total / load:.1f} x")
 
 
+def blender(session: Session, folder: Path) -> None:
+    """Print how fast takes become keys in Blender, against keyframe_insert in the same run."""
+    release, interpreter = choose_release(FOR_SAVING)
+    with TerminalProgress() as progress:
+        python = ensure_bpy(release, interpreter, ROOT, ENVIRONMENTS, progress, ("bpy-test.txt",))
+    head = folder / "head.npz"
+    session.head("open").save(head)
+    subprocess.run([python, str(ROOT / "tests" / "blender" / "bench_keys.py"), "--head", str(head)], check=True)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="bench.py", description="Quality and speed of captures.")
-    parser.add_argument("--only", choices=["quality", "speed", "video"], help="what to measure; all by default")
+    measures = {measure.__name__: measure for measure in (quality, speed, video, blender)}
+    parser.add_argument("--only", choices=list(measures), help="what to measure; all by default")
     only = parser.parse_args().only
     session = Session("cpu")
     print(f"torch {torch.__version__}, {session.threads} threads")
     with tempfile.TemporaryDirectory() as folder:
-        for measure in (quality, speed, video):
-            if only in (None, measure.__name__):
+        for name, measure in measures.items():
+            if only in (None, name):
                 measure(session, Path(folder))
     session.close()
     return 0
