@@ -110,7 +110,7 @@ def _save_takes(event: CaptureFinished) -> list[Path]:
 def _list_takes(
     scene: Any, request: Request, event: CaptureFinished, files: Sequence[Path], called: Sequence[str]
 ) -> None:
-    asked = json.dumps(request.to_json())
+    asked = "" if request.options.live else json.dumps(request.to_json())
     for number, (take, path) in enumerate(zip(event.takes, files, strict=True)):
         item = scene.mien.takes.add()
         item.name = called[number]

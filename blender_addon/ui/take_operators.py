@@ -245,7 +245,7 @@ class MIEN_OT_capture_again(bpy.types.Operator):
         if not has_take(cls, context):
             return False
         if not active_take(context).request:
-            cls.poll_message_set("This take does not know its source; choose it above and capture it")
+            cls.poll_message_set("This take was recorded live, so there is no source to capture again")
             return False
         return True
 
@@ -261,7 +261,8 @@ class MIEN_OT_capture_again(bpy.types.Operator):
                 focal_mm=None if settings.focal_auto else settings.focal_mm,
                 smoothing=round(item.smoothing, 4),
             )
-            into = scene_options(settings, before.scene_options.start or context.scene.frame_current)
+            start = before.scene_options.start
+            into = scene_options(settings, context.scene.frame_current if start is None else start)
             session().capture(Request(options, before.scene, into, settings.look_through, head.name if head else ""))
         except MienError as error:
             self.report({"ERROR"}, str(error))

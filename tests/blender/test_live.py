@@ -65,6 +65,8 @@ def test_a_file_played_as_a_camera_drives_a_temporary_head_and_records(panel: Pa
     assert panel.session.error is None and not _previews(mien)
     (take,) = settings.takes
     assert take.frames > 5 and bpy.context.object is not None
+    with pytest.raises(RuntimeError, match="was recorded live"):
+        bpy.ops.mien.capture_again()
 
 
 def test_a_live_capture_without_a_recording_leaves_the_scene_alone(panel: Panel, mien: Any, tmp_path: Path) -> None:
