@@ -11,6 +11,7 @@ from typing import Any
 import bpy
 import imbuf
 
+from ..camera.movie_orientation import read_movie_orientation
 from ..camera.orientation import read_orientation
 from . import sequences
 from .kinds import CLIP_SUFFIXES, PHOTO_SUFFIXES, Kind
@@ -163,6 +164,8 @@ def _describe_clip(path: str, clip: Any) -> Facts:
     (width, height), frames, rate = clip.size, clip.frame_duration, clip.fps
     if width < 1 or frames < 1:
         return Facts("Blender cannot read this clip", kind=Kind.CLIP)
+    if bpy.app.version < (4, 5, 0) and read_movie_orientation(path) >= 5:  # later ones turn it themselves
+        width, height = height, width
     seconds = f"{frames / rate:.1f} s, {rate:.5g} fps" if rate > 0 else f"{frames} frames"
     return Facts(f"{width} x {height}, {seconds}", False, path, Kind.CLIP, frames, 1, rate)
 

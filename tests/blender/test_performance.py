@@ -160,7 +160,6 @@ def test_captures_queue_and_each_can_be_cancelled(panel: Panel, tmp_path: Path) 
 def test_undo_while_a_capture_runs_does_not_lose_it(panel: Panel, mien: Any, tmp_path: Path) -> None:
     import bpy
 
-    ticker = mien("ui.ticker")
     bpy.ops.ed.undo_push(message="Before")
     bpy.context.scene.render.fps = 30
     bpy.ops.ed.undo_push(message="Rate")
@@ -171,7 +170,6 @@ def test_undo_while_a_capture_runs_does_not_lose_it(panel: Panel, mien: Any, tmp
     bpy.ops.ed.undo()
     bpy.ops.ed.undo()
     assert bpy.context.scene.render.fps == 24
-    ticker.after_undo()  # Blender without a window calls no handlers of undo
     assert [item.job for item in bpy.context.scene.mien.jobs] == [panel.session.present[0].job]
     panel.finish()
     assert panel.session.error is None and "Shot 010" in bpy.data.objects

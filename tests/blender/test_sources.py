@@ -45,6 +45,10 @@ def test_facts_of_a_clip_leave_nothing_behind(mien: Any, footage: Path) -> None:
     assert (options.first_frame, options.last_frame, options.fps) == (11, 30, None)
 
 
+def test_a_turned_clip_is_told_as_it_is_seen(mien: Any, footage: Path) -> None:
+    assert mien("ui.facts").facts_now(str(footage / "turned.mp4")).text.startswith("48 x 64, ")
+
+
 def test_a_clip_is_never_read_while_blender_draws(mien: Any, footage: Path, monkeypatch: Any) -> None:
     facts, read = mien("ui.facts"), []
     monkeypatch.setattr(facts, "_clips", {})
