@@ -11,6 +11,7 @@ from typing import Any
 import bpy
 import imbuf
 
+from .. import compat
 from ..camera.movie_orientation import read_movie_orientation
 from ..camera.orientation import read_orientation
 from . import sequences
@@ -164,7 +165,7 @@ def _describe_clip(path: str, clip: Any) -> Facts:
     (width, height), frames, rate = clip.size, clip.frame_duration, clip.fps
     if width < 1 or frames < 1:
         return Facts("Blender cannot read this clip", kind=Kind.CLIP)
-    if bpy.app.version < (4, 5, 0) and read_movie_orientation(path) >= 5:  # later ones turn it themselves
+    if not compat.TURNS_MOVIES and read_movie_orientation(path) >= 5:
         width, height = height, width
     seconds = f"{frames / rate:.1f} s, {rate:.5g} fps" if rate > 0 else f"{frames} frames"
     return Facts(f"{width} x {height}, {seconds}", False, path, Kind.CLIP, frames, 1, rate)
