@@ -164,7 +164,7 @@ def _output_paths(options: CaptureOptions, out: str | None) -> OutputPaths:
 
 def _stem(source: Path) -> str:
     """What results are named after: the source's name without its extension or the place of a frame's number."""
-    if source.is_dir():
+    if os.path.isdir(source):  # unlike Path.is_dir, false in a folder that may not be looked into
         return source.name
     return re.sub(r"[._-]?(#+|%0?\d*d)$", "", source.stem) or source.parent.name
 

@@ -155,11 +155,11 @@ class TestBadInput:
         path.write_bytes(content)
         assert str(path) in self.refused(capsys, ErrorCode.BAD_IMAGE, path)
 
-    def test_a_folder(self, home, tmp_path, capsys):
+    def test_a_folder_without_numbered_pictures(self, home, tmp_path, capsys):
         path = tmp_path / "folder.jpg"
         path.mkdir()
         before = names(tmp_path)
-        assert main(["capture", str(path), "--device", "cpu"]) == EXIT_CODES[ErrorCode.BAD_IMAGE]
+        assert main(["capture", str(path), "--device", "cpu"]) == EXIT_CODES[ErrorCode.BAD_CLIP]
         assert capsys.readouterr().err.splitlines()[-1].startswith(f"mien: {path}")
         assert names(tmp_path) == before
 

@@ -212,7 +212,7 @@ class TestBlend:
         """A Blender that saves at once; `failure` makes it fail."""
         stand_in = SimpleNamespace(failure=None, calls=[])
 
-        def save(program, head, takes, photo, out, progress):
+        def save(program, head, takes, source, out, progress, timing):
             stand_in.calls.append((takes, out))
             if stand_in.failure:
                 raise stand_in.failure
