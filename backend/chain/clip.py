@@ -119,7 +119,7 @@ def _choose(people: Sequence[Person], options: CaptureOptions, span: Span) -> li
         there = "only one is" if len(people) == 1 else f"only {len(people)} are"
         choice = "person 1" if len(people) == 1 else f"a person from 1 to {len(people)}, the most prominent first"
         message = f"Person {number} was asked for, but {there} in {options.source}."
-        raise MienError(ErrorCode.NO_FACE, message, f"Choose {choice}.")
+        raise MienError(ErrorCode.NO_FACE, message, f"Choose {choice}.", {"people": len(people)})
     return [people[number - 1]]
 
 

@@ -103,7 +103,7 @@ def _choose(found: list[Face], options: CaptureOptions) -> list[int]:
         if len(found) > 1:
             there, choice = f"only {len(found)} are", f"a face from 1 to {len(found)}, the largest first"
         message = f"Face {index + 1} was asked for, but {there} in {options.source}."
-        raise MienError(ErrorCode.NO_FACE, message, f"Choose {choice}.")
+        raise MienError(ErrorCode.NO_FACE, message, f"Choose {choice}.", {"found": len(found)})
     return [index]
 
 
