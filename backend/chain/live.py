@@ -4,42 +4,48 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
 from backend.clock import Clock
-from backend.faces.tracking import Sighting, Tracker
+from backend.faces.face import Face
+from backend.faces.tracking import SEARCH_TILES_EVERY, Sighting, Tracker
 from backend.live.filters import CausalFilter
-from backend.live.frames import LiveFrame
+from backend.live.lead import Lead
+from backend.live.learning import Learner
 from backend.live.neutral import NeutralPose
-from backend.media.live import LivePicture, LiveSource, open_camera, play_clip
+from backend.live.resting import RestingFace
+from backend.live.solver import LiveSolver, SolvedFrame
+from backend.media.camera import open_camera
+from backend.media.live import LivePicture, LiveSource, play_clip
 from backend.progress import Part, Progress
 from backend.reprojection.evidence import Evidence
 from backend.session import Session
 from backend.solve.camera import DEFAULT_FOCAL_MM, Focal
-from backend.solve.frames import FrameSolver
+from backend.solve.gaps import LOW_CONFIDENCE
 from backend.solve.selection import choose_frames
 from backend.solve.shot import Shot
+from blender_addon.contract.errors import ErrorCode, MienError
 from blender_addon.contract.messages import FrameCount, LiveAction
 from blender_addon.contract.options import CaptureOptions
 from blender_addon.contract.projection import focal_pixels
-from blender_addon.contract.take import Take
 
 from .moment import shot_of_one
 from .people import rough_rotations
-from .recording import Recording
+from .recording import Recorded, Recording, live_moment
 from .result import CaptureResult, camera_report, confidence, report_basis
 
-LEARNING_FRAMES = 45
-"""Frames from which, once they were seen, the head is learnt anew; until then it is that of the first one."""
 LEARNING_VIEWS = 8
-NEUTRAL_SECONDS = 1.0
+"""Frames from which the head is learnt."""
 PATIENCE = 0.1
 """Longest wait for a picture before it is asked whether to go on."""
+NOTICE_SECONDS = 4.0
+"""How long the user is told what went wrong while the capture goes on."""
+_NOTHING = "Nothing was recorded"
 
 
 class LiveProgress(Progress, Protocol):
@@ -50,11 +56,16 @@ class LiveProgress(Progress, Protocol):
 
 
 def capture_live(session: Session, options: CaptureOptions, progress: LiveProgress) -> CaptureResult:
-    """Follow the most prominent person of a camera, or of a clip that is played like one.
+    """Follow one person of a camera, or of a clip that is played like one.
+
+    A source that fails in the middle ends the capture with what was recorded; the report says why
+    (`live.problem`). Where nothing was, it is an error.
 
     Raises:
-        MienError: NO_CAMERA; what opening the clip raises; CANCELLED.
+        MienError: NO_CAMERA and NOT_PERMITTED of a camera; what opening and reading the clip raises; USAGE for options
+            that a live capture does not have; CANCELLED, after what was recorded was kept.
     """
+    _check(options)
     clock = Clock()
     with clock.stage("load"):
         head = session.head(options.head)
@@ -68,15 +79,28 @@ def capture_live(session: Session, options: CaptureOptions, progress: LiveProgre
     performer = _Performer(options, engine, Tracker(finder), source, progress)
     with source, performer, clock.stage("live"):
         performer.run()
-    takes = tuple(performer.recordings)
-    size = performer.size
+    size, recorded = performer.size, performer.recorded
     report = report_basis(session, options, head, size, clock) | {
-        "live": {"frames": performer.frames, "recordings": len(takes), "latency_ms": performer.latency_ms()},
+        "live": {
+            "frames": performer.frames,
+            "recordings": len(recorded),
+            "latency_ms": performer.latency_ms(),
+            "problem": str(performer.problem) if performer.problem else None,
+        },
         "camera": camera_report(performer.focal, *size) | {"focal_uncertainty": None, "static": True},
-        "faces": [],
+        "faces": [item.report() for item in recorded],
         "found": [],
     }
-    return CaptureResult(takes, report, None)
+    return CaptureResult(tuple(item.take for item in recorded), report, None)
+
+
+def _check(options: CaptureOptions) -> None:
+    if options.all_faces:
+        message = "A live capture follows one person, but all were asked for."
+        raise MienError(ErrorCode.USAGE, message, "Ask for one, or capture the clip without 'live'.")
+    if options.references:
+        message = "A live capture learns the head from what it sees and takes no references."
+        raise MienError(ErrorCode.USAGE, message, "Leave them out, or capture the clip without 'live'.")
 
 
 class _Performer:
@@ -91,17 +115,24 @@ class _Performer:
         self._source = source
         self._progress = progress
         self._filter = CausalFilter(engine.head.expression_names, options.smoothing)
+        self._learner = Learner(self._shot_from)
+        self._lead = Lead(options.face or 1)
+        self._solver: LiveSolver | None = None
         self._neutral: NeutralPose | None = None
-        self._neutral_until = 0.0
-        self._resting: list[LiveFrame] | None = None
-        self._learning: list[Sighting] | None = []
-        self._learner = ThreadPoolExecutor(1, "identity")
-        self._learnt: Future[Shot] | None = None
-        self._shot: Shot | None = None
-        self._solver: FrameSolver | None = None
+        self._watched: RestingFace | None = None
+        """What `_neutral` comes from."""
+        self._watching: RestingFace | None = None
+        self._wants_recording = False
         self._recording: Recording | None = None
-        self._latencies: list[float] = []
-        self.recordings: list[Take] = []
+        self._index = -1
+        self._time = -np.inf
+        self._cut = True
+        self._sees = False
+        self._notice = ("", 0.0)
+        self._latencies: deque[float] = deque(maxlen=1000)
+        self._steps: deque[float] = deque(maxlen=30)
+        self.recorded: list[Recorded] = []
+        self.problem: MienError | None = None
         self.frames = 0
         self.size = (1, 1)
         self.focal = Focal(1.0, "assumed")
@@ -110,24 +141,27 @@ class _Performer:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._learner.shutdown(cancel_futures=True)
+        self._learner.close()
 
     def run(self) -> None:
         """Go on until the source ends, END is asked for, or the capture is cancelled."""
-        begun = time.perf_counter()
         try:
             while not self._told():
                 self._progress.check_cancelled()
                 picture = self._source.newest(PATIENCE)
                 if picture is not None:
                     self._step(picture)
-                    each = (time.perf_counter() - begun) / self.frames
-                    self._progress.frames(FrameCount(self.frames, 0, None, round(1 / max(each, 1e-9), 1)))
-                    self._progress("live", 0.0, self._phrase())
+                self._calibrate()
+                self._tell()
         except EOFError:
             pass  # the clip that was played is over
+        except MienError as error:
+            self._finish_recording()
+            if error.code is ErrorCode.CANCELLED or not self.recorded:
+                raise
+            self.problem = error
         finally:
-            self._stop_recording()
+            self._finish_recording()
 
     def latency_ms(self) -> dict[str, float]:
         """Milliseconds from a picture to its result: the median and the slowest twentieth."""
@@ -140,68 +174,107 @@ class _Performer:
         """Do what was asked; whether to end."""
         for action in self._progress.actions():
             if action is LiveAction.NEUTRAL:
-                self._resting, self._neutral_until = [], time.perf_counter() + NEUTRAL_SECONDS
+                self._watching = RestingFace(time.perf_counter())
             elif action is LiveAction.FORGET_NEUTRAL:
-                self._neutral = self._resting = None
-            elif action is LiveAction.RECORD and self._recording is None and self._shot is not None:
-                self._recording = Recording(self._options, self._engine.head, self._shot, len(self.recordings) + 1)
+                self._neutral = self._watched = self._watching = None
+            elif action is LiveAction.RECORD:
+                self._wants_recording = True  # it begins with the first face
             elif action is LiveAction.STOP_RECORDING:
-                self._stop_recording()
+                if self._wants_recording and self._recording is None:
+                    self._say(f"{_NOTHING}: no face was seen")
+                self._wants_recording = False
+                self._finish_recording()
             elif action is LiveAction.END:
                 return True
         return False
 
     def _step(self, picture: LivePicture) -> None:
-        if self.frames == 0:
-            self.size = (picture.pixels.shape[1], picture.pixels.shape[0])
-            self.focal = self._known_focal()
-        sightings = self._tracker.update(self.frames, picture.pixels, self.frames == 0)
+        self._cut |= picture.cut
+        if picture.time <= self._time:
+            return
+        self._time, cut = picture.time, self._cut
+        self._cut = False
+        cut |= self._sized(picture.pixels.shape[1], picture.pixels.shape[0])
+        self._take_over()
+        sightings = self._tracker.update(self._next_index(), picture.pixels, cut)
         self.frames += 1
-        chosen = max(sightings, key=lambda item: float(np.prod(item.face.box[2:] - item.face.box[:2])), default=None)
-        raw, sure = self._solved(chosen)
-        if raw is not None and self._resting is not None:
-            self._rest(raw)
-        if raw is not None and self._neutral is not None:
-            raw = self._neutral.apply(raw)
-        smooth = self._filter.update(picture.time, raw)
-        if smooth is not None and self._shot is not None:
-            head = self._engine.head
-            one = Recording(self._options, head, self._shot, 1)
-            one.add(picture.time, smooth, raw is not None, sure)
-            self._progress.preview([one.take()])
-            if self._recording is not None:
-                self._recording.add(picture.time, raw or smooth, raw is not None, sure)
-        self._latencies.append(time.perf_counter() - picture.taken)
-        del self._latencies[:-1000]
+        followed = self._lead.follow(picture.time, sightings, cut)
+        if followed.new:
+            self._meet(followed.sighting)
+        elif cut:
+            self._filter.reset()
+        self._sees = followed.sighting is not None
+        self._drive(picture, followed.sighting, cut)
+        if self._sees:
+            self._latencies.append(time.perf_counter() - picture.taken)
+        self._steps.append(time.perf_counter())
 
-    def _solved(self, chosen: Sighting | None) -> tuple[LiveFrame | None, float]:
-        """The chosen face as it drives the head, and how sure it is."""
-        if chosen is None:
-            return None, 0.0
-        self._learn(chosen)
-        if self._solver is None:
-            self._take_over(self._shot_from([chosen]))
-        landmarks = chosen.face.landmarks[None].astype(np.float64)
-        solution = self._solver.solve(landmarks, chosen.face.blendshapes[None])
-        sure = float(confidence(chosen.face.presence, solution.landmark_error)[0])
-        params = solution.params
-        names = ("expression", "eyelids", "head_rotation", "neck", "jaw", "eyes")
-        arrays = {name: np.asarray(getattr(params, name)[0], dtype=np.float64) for name in names}
-        return LiveFrame(**arrays, translation=solution.translation[0]), sure
+    def _drive(self, picture: LivePicture, sighting: Sighting | None, cut: bool) -> None:
+        """From the face of a picture, None where there is none, to preview and recording."""
+        face, solved, sure = None, None, 0.0
+        if sighting is not None:
+            face = sighting.face
+            self._learner.add(sighting)
+            solved = self._solver.next(picture.time, face)
+            sure = float(confidence(face.presence, solved.error))
+        frame = solved.frame if solved and sure >= LOW_CONFIDENCE else None
+        if frame is not None and self._watching is not None:
+            self._watching.add(face)
+        if frame is not None and self._neutral is not None:
+            frame = self._neutral.apply(frame)
+        smooth = self._filter.update(picture.time, frame)
+        if smooth is not None and self._progress.wants_preview():
+            head, shot = self._engine.head, self._solver.shot
+            self._progress.preview(
+                [live_moment(self._options, head, shot, picture.time, smooth, frame is not None, sure)]
+            )
+        self._record(picture.time, face, solved, cut)
 
-    def _learn(self, sighting: Sighting) -> None:
-        """Collect frames, then learn the head from the best of them in another thread; taken over between recordings.
+    def _next_index(self) -> int:
+        """The tracker's count of frames. While a face is followed small ones are not searched for: that would hold up
+        a picture for a tenth of a second.
         """
-        if self._learning is not None:
-            self._learning.append(sighting)
-            if len(self._learning) >= LEARNING_FRAMES:
-                seen, self._learning = self._learning, None
-                self._learnt = self._learner.submit(self._shot_from, seen)
-        if self._learnt is not None and self._learnt.done() and self._recording is None:
-            self._take_over(self._learnt.result())
-            self._learnt = None
+        self._index += 1
+        if self._sees and self._index % SEARCH_TILES_EVERY == SEARCH_TILES_EVERY // 2:
+            self._index += 1
+        return self._index
+
+    def _sized(self, width: int, height: int) -> bool:
+        """Note the size of the pictures; whether it is another one, which begins everything anew."""
+        if (width, height) == self.size:
+            return False
+        self._finish_recording()  # a take has one size of pictures
+        self._learner.begin()
+        self.size = (width, height)
+        self.focal = self._known_focal()
+        self._lead = Lead(self._options.face or 1)
+        return True
+
+    def _meet(self, sighting: Sighting) -> None:
+        """Begin with somebody: a recording goes on as a new take, since a take has one head."""
+        self._finish_recording()
+        self._filter.reset()
+        if self._neutral is not None:
+            self._say("This is somebody else: calibrate the neutral face again")
+        self._neutral = self._watched = None
+        if self._watching is not None:
+            self._watching = RestingFace(time.perf_counter())
+        self._learner.begin()
+        self._solver = LiveSolver(self._engine, self._shot_from([sighting]))
+
+    def _take_over(self) -> None:
+        """Go on with the head that was learnt, once it is."""
+        shot = self._learner.news()
+        if shot is None:
+            return
+        self._solver = LiveSolver(self._engine, shot)
+        if self._recording is not None:
+            self._recording.settle(self._solver)
+        if self._watched is not None:
+            self._neutral = self._watched.calibration(self._solver)
 
     def _shot_from(self, sightings: Sequence[Sighting]) -> Shot:
+        """The head that sightings tell; called in the learner's thread too."""
         landmarks = np.stack([item.face.landmarks for item in sightings]).astype(np.float64)
         scores = np.stack([item.face.blendshapes for item in sightings])
         if len(sightings) > LEARNING_VIEWS:
@@ -211,19 +284,36 @@ class _Performer:
             landmarks, scores = landmarks[chosen], scores[chosen]
         return shot_of_one(self._engine, landmarks, scores, self.size, self.focal)
 
-    def _take_over(self, shot: Shot) -> None:
-        self._shot, self._solver = shot, FrameSolver(self._engine, shot, batch=1)
+    def _calibrate(self) -> None:
+        """Take over the resting face when its second is over, also where there was none."""
+        watching = self._watching
+        if watching is None or not watching.over(time.perf_counter()):
+            return
+        self._watching = None
+        if not watching.seen:
+            self._say("No face was seen: look into the camera and calibrate the neutral face again")
+            return
+        self._watched, self._neutral = watching, watching.calibration(self._solver)
 
-    def _rest(self, raw: LiveFrame) -> None:
-        self._resting.append(raw)
-        if time.perf_counter() >= self._neutral_until:
-            self._neutral, self._resting = NeutralPose.from_frames(self._resting), None
+    def _record(self, moment: float, face: Face | None, solved: SolvedFrame | None, cut: bool) -> None:
+        if self._recording is None and self._wants_recording and solved is not None:
+            self._recording = Recording(self._options, self._engine.head, len(self.recorded) + 1)
+            if self._learner.done:
+                self._recording.settle()
+        if self._recording is not None:
+            self._recording.add(moment, face, solved, cut)
 
-    def _stop_recording(self) -> None:
+    def _finish_recording(self) -> None:
+        if self._recording is None:
+            return
+        self._take_over()
         recording, self._recording = self._recording, None
-        if recording is not None and len(recording):
-            self.recordings.append(recording.smoothed())
-            self._progress.keep(self.recordings[-1])
+        recorded = recording.finished(self._solver.shot, self._neutral)
+        if recorded is None:
+            self._say(f"{_NOTHING}: it was too short, or the face was not clear")
+            return
+        self.recorded.append(recorded)
+        self._progress.keep(recorded.take)
 
     def _known_focal(self) -> Focal:
         if self._options.focal_mm is not None:
@@ -232,8 +322,28 @@ class _Performer:
             return Focal(self._source.focal_px, "file")
         return Focal(focal_pixels(DEFAULT_FOCAL_MM, *self.size), "assumed")
 
+    def _say(self, notice: str) -> None:
+        self._notice = (notice, time.perf_counter() + NOTICE_SECONDS)
+
+    def _tell(self) -> None:
+        """Tell the user what is going on."""
+        span = time.perf_counter() - self._steps[0] if self._steps else 0.0
+        rate = round((len(self._steps) - 1) / span, 1) if span else 0.0
+        self._progress.frames(FrameCount(self.frames, 0, None, rate))
+        self._progress("live", 0.0, self._phrase())
+
     def _phrase(self) -> str:
-        late = f"{1e3 * float(np.median(self._latencies[-30:])):.0f} ms behind"
-        if self._resting is not None:
-            return f"Hold a neutral face, {late}"
-        return f"Recording, {late}" if self._recording is not None else f"Live, {late}"
+        notice, until = self._notice
+        if time.perf_counter() < until:
+            return notice
+        if not self.frames:
+            return "Waiting for the first picture"
+        if self._watching is not None:
+            return "Hold a neutral face"
+        doing = "Live"
+        if self._wants_recording:
+            doing = "Recording" if self._recording is not None else "Recording begins with the first face"
+        if not self._sees:
+            return f"{doing}, no face is seen"
+        late = [*self._latencies][-30:]
+        return f"{doing}, {1e3 * float(np.median(late)):.0f} ms behind" if late else doing

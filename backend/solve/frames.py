@@ -11,8 +11,8 @@ from backend.engines.params import FaceParams
 from backend.reprojection.evidence import Evidence
 from backend.reprojection.levenberg import minimise
 from backend.reprojection.outcome import face_params, pinhole_gaze
-from backend.reprojection.placing import place, to_array
-from backend.reprojection.problem import posed_landmarks
+from backend.reprojection.placing import Placed, place, to_array
+from backend.reprojection.problem import State, posed_landmarks
 from backend.reprojection.start import perspective_to_weak
 from blender_addon.contract.projection import camera_matrix
 
@@ -72,9 +72,12 @@ class FrameSolver:
             np.concatenate([part.landmark_error for part in parts])[:count],
         )
 
-    def _batch_of(self, landmarks: np.ndarray, blendshapes: np.ndarray) -> FramesSolution:
-        placed = place(self._evidence, self._basis, landmarks, blendshapes, self._matrix)
-        state = minimise(placed.problem, placed.start, STEPS)
+    def placed(self, landmarks: np.ndarray, blendshapes: np.ndarray) -> Placed:
+        """The problem of some frames (as for `solve`), and where it starts."""
+        return place(self._evidence, self._basis, landmarks, blendshapes, self._matrix)
+
+    def solution(self, placed: Placed, state: State, landmarks: np.ndarray) -> FramesSolution:
+        """What a solved state of these frames says."""
         eyes = pinhole_gaze(self._basis, state, landmarks, self._matrix)
         middle = to_array(posed_landmarks(self._basis, state).mean(dim=1))
         errors = landmark_errors(placed.problem, state)
@@ -83,6 +86,10 @@ class FrameSolver:
         params = face_params(self._evidence.head, self._basis, state, placed.crop_transform, weak, eyes)
         identity = np.repeat(self._shot.identity[None], len(landmarks), axis=0)
         return FramesSolution(replace(params, identity=identity), translation, errors)
+
+    def _batch_of(self, landmarks: np.ndarray, blendshapes: np.ndarray) -> FramesSolution:
+        placed = self.placed(landmarks, blendshapes)
+        return self.solution(placed, minimise(placed.problem, placed.start, STEPS), landmarks)
 
 
 def solve_frames(evidence: Evidence, shot: Shot, landmarks: np.ndarray, blendshapes: np.ndarray) -> FramesSolution:
