@@ -14,6 +14,7 @@ import torch
 from backend.rendering.portrait import linear
 from backend.rendering.raster import interpolate, rasterize
 from blender_addon.contract.head import HeadDescription
+from tests.clip_marks import ALA, NOSTRIL, folded, jaw_shade, left_marks, lower_lid, stroke, upper_lid
 
 TEXTURE_SIZE = 1024
 _HAIR_TONES = ((38, 28, 22), (70, 46, 30), (24, 22, 22), (112, 84, 56))
@@ -81,23 +82,48 @@ def _to_linear(colour: np.ndarray | tuple[int, ...]) -> np.ndarray:
 
 
 def _texture(head: HeadDescription, random: np.random.Generator) -> np.ndarray:
-    """The person's albedo: the head's own colours, with a tone, blotches, pores, hairs in the brows, and hair."""
-    points, colours, shares = _in_uv(head)
+    """The person's albedo: the head's own colours, with a tone, blotches, pores, features, hairs in the brows, hair."""
+    points, _, shares = _in_uv(head)
     skin, iris = shares["skin"][..., None], shares["iris"][..., None]
     hair_tone = np.array(_HAIR_TONES[random.integers(len(_HAIR_TONES))], np.float32)
     tone = np.array([1.0, 0.97, 0.94]) ** random.uniform(-1.5, 4.0) * random.uniform(0.8, 1.05)
-    brow = _brow(points)[..., None] * skin
+    base, shade, brow, hair = _painted(head)
     grain = _strands(points, random)[..., None]
-    own = skin * _unpainted(head, colours, points) + (1 - skin) * colours
-    painted = own * (1 - skin + skin * tone) * (1 + skin * _blotches(points, random)[..., None])
+    painted = base * (1 - skin + skin * tone) * (1 + skin * _blotches(points, random)[..., None])
     painted *= 1 + skin * random.normal(size=(*points.shape[:2], 1)) * 0.02
     cover = brow * (0.72 + 0.28 * grain)
     painted = painted * (1 - cover) + hair_tone * 0.9 * cover
-    hair = _hair(points)[..., None] * skin
+    painted *= shade
     painted = painted * (1 - hair) + hair_tone * (1.1 + 0.5 * grain) * hair
     eye = np.array(_IRIS_TONES[random.integers(len(_IRIS_TONES))], np.float32) / 90
     painted = np.where(iris > 0.5, painted * eye, painted)
     return np.ascontiguousarray(_to_linear(painted.clip(0, 255)), np.float32)
+
+
+@lru_cache(maxsize=2)
+def _painted(head: HeadDescription) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """What all people have: colours and shade (N, N, 3), cover of the brows and of the hair (N, N, 1)."""
+    points, colours, shares = _in_uv(head)
+    skin = shares["skin"][..., None]
+    base = skin * _unpainted(head, colours, points) + (1 - skin) * colours
+    brow, hair = _brow(points)[..., None] * skin, _hair(points)[..., None] * skin
+    return base, _shade(head, points, skin), brow, hair
+
+
+def _shade(head: HeadDescription, points: np.ndarray, skin: np.ndarray) -> np.ndarray:
+    """(N, N, 3) factor: what soft light and few pixels leave of creases, holes and lines."""
+    at, marks, total = folded(points), left_marks(head), np.ones((*points.shape[:2], 1))
+    strokes = (
+        (np.array(NOSTRIL) * 1e-3, 0.0022, 0.8),
+        (marks[list(ALA)], 0.0014, 0.4),
+        (upper_lid(head), 0.0009, 0.75),
+        (upper_lid(head) + [0, 0.0045, 0], 0.0011, 0.3),
+        (lower_lid(head) - [0, 0.0006, 0], 0.0007, 0.3),
+    )
+    for path, width, depth in strokes:
+        total *= 1 - depth * skin * stroke(at, path, width)[..., None]
+    total *= 1 - 0.45 * skin * jaw_shade(at, head)[..., None]
+    return total ** np.array([0.8, 1.05, 1.15])
 
 
 def _vertices_of(head: HeadDescription, material: str) -> np.ndarray:
