@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
@@ -12,14 +11,14 @@ from typing import Protocol
 import numpy as np
 
 from backend.clock import Clock
-from backend.faces.face import Face
 from backend.faces.tracking import SEARCH_TILES_EVERY, Sighting, Tracker
 from backend.live.filters import CausalFilter
 from backend.live.lead import Lead
 from backend.live.learning import Learner
 from backend.live.neutral import NeutralPose
+from backend.live.pace import Pace
 from backend.live.resting import RestingFace
-from backend.live.solver import LiveSolver, SolvedFrame
+from backend.live.solver import LiveSolver
 from backend.media.camera import open_camera
 from backend.media.live import LivePicture, LiveSource, play_clip
 from backend.progress import Part, Progress
@@ -36,7 +35,8 @@ from blender_addon.contract.projection import focal_pixels
 
 from .moment import shot_of_one
 from .people import rough_rotations
-from .recording import Recorded, Recording, live_moment
+from .recorder import Recorder
+from .recording import live_moment
 from .result import CaptureResult, camera_report, confidence, report_basis
 
 LEARNING_VIEWS = 8
@@ -45,7 +45,6 @@ PATIENCE = 0.1
 """Longest wait for a picture before it is asked whether to go on."""
 NOTICE_SECONDS = 4.0
 """How long the user is told what went wrong while the capture goes on."""
-_NOTHING = "Nothing was recorded"
 
 
 class LiveProgress(Progress, Protocol):
@@ -79,12 +78,12 @@ def capture_live(session: Session, options: CaptureOptions, progress: LiveProgre
     performer = _Performer(options, engine, Tracker(finder), source, progress)
     with source, performer, clock.stage("live"):
         performer.run()
-    size, recorded = performer.size, performer.recorded
+    size, recorded = performer.size, performer.recorder.recorded
     report = report_basis(session, options, head, size, clock) | {
         "live": {
             "frames": performer.frames,
             "recordings": len(recorded),
-            "latency_ms": performer.latency_ms(),
+            "latency_ms": performer.pace.latency_ms(),
             "problem": str(performer.problem) if performer.problem else None,
         },
         "camera": camera_report(performer.focal, *size) | {"focal_uncertainty": None, "static": True},
@@ -122,16 +121,13 @@ class _Performer:
         self._watched: RestingFace | None = None
         """What `_neutral` comes from."""
         self._watching: RestingFace | None = None
-        self._wants_recording = False
-        self._recording: Recording | None = None
         self._index = -1
         self._time = -np.inf
         self._cut = True
         self._sees = False
         self._notice = ("", 0.0)
-        self._latencies: deque[float] = deque(maxlen=1000)
-        self._steps: deque[float] = deque(maxlen=30)
-        self.recorded: list[Recorded] = []
+        self.recorder = Recorder(options, engine.head, progress.keep, self._say)
+        self.pace = Pace()
         self.problem: MienError | None = None
         self.frames = 0
         self.size = (1, 1)
@@ -157,18 +153,11 @@ class _Performer:
             pass  # the clip that was played is over
         except MienError as error:
             self._finish_recording()
-            if error.code is ErrorCode.CANCELLED or not self.recorded:
+            if error.code is ErrorCode.CANCELLED or not self.recorder.recorded:
                 raise
             self.problem = error
         finally:
             self._finish_recording()
-
-    def latency_ms(self) -> dict[str, float]:
-        """Milliseconds from a picture to its result: the median and the slowest twentieth."""
-        if not self._latencies:
-            return {}
-        middle, slow = np.quantile(self._latencies, [0.5, 0.95]) * 1e3
-        return {"median": round(float(middle), 1), "p95": round(float(slow), 1)}
 
     def _told(self) -> bool:
         """Do what was asked; whether to end."""
@@ -178,12 +167,10 @@ class _Performer:
             elif action is LiveAction.FORGET_NEUTRAL:
                 self._neutral = self._watched = self._watching = None
             elif action is LiveAction.RECORD:
-                self._wants_recording = True  # it begins with the first face
+                self.recorder.ask()
             elif action is LiveAction.STOP_RECORDING:
-                if self._wants_recording and self._recording is None:
-                    self._say(f"{_NOTHING}: no face was seen")
-                self._wants_recording = False
-                self._finish_recording()
+                self._take_over()
+                self.recorder.stop(self._shot, self._neutral)
             elif action is LiveAction.END:
                 return True
         return False
@@ -205,9 +192,7 @@ class _Performer:
             self._filter.reset()
         self._sees = followed.sighting is not None
         self._drive(picture, followed.sighting, cut)
-        if self._sees:
-            self._latencies.append(time.perf_counter() - picture.taken)
-        self._steps.append(time.perf_counter())
+        self.pace.note(picture.taken if self._sees else None, time.perf_counter())
 
     def _drive(self, picture: LivePicture, sighting: Sighting | None, cut: bool) -> None:
         """From the face of a picture, None where there is none, to preview and recording."""
@@ -228,7 +213,7 @@ class _Performer:
             self._progress.preview(
                 [live_moment(self._options, head, shot, picture.time, smooth, frame is not None, sure)]
             )
-        self._record(picture.time, face, solved, cut)
+        self.recorder.add(picture.time, face, solved, cut, self._learner.done)
 
     def _next_index(self) -> int:
         """The tracker's count of frames. While a face is followed small ones are not searched for: that would hold up
@@ -268,8 +253,7 @@ class _Performer:
         if shot is None:
             return
         self._solver = LiveSolver(self._engine, shot)
-        if self._recording is not None:
-            self._recording.settle(self._solver)
+        self.recorder.settle(self._solver)
         if self._watched is not None:
             self._neutral = self._watched.calibration(self._solver)
 
@@ -295,25 +279,13 @@ class _Performer:
             return
         self._watched, self._neutral = watching, watching.calibration(self._solver)
 
-    def _record(self, moment: float, face: Face | None, solved: SolvedFrame | None, cut: bool) -> None:
-        if self._recording is None and self._wants_recording and solved is not None:
-            self._recording = Recording(self._options, self._engine.head, len(self.recorded) + 1)
-            if self._learner.done:
-                self._recording.settle()
-        if self._recording is not None:
-            self._recording.add(moment, face, solved, cut)
-
     def _finish_recording(self) -> None:
-        if self._recording is None:
-            return
         self._take_over()
-        recording, self._recording = self._recording, None
-        recorded = recording.finished(self._solver.shot, self._neutral)
-        if recorded is None:
-            self._say(f"{_NOTHING}: it was too short, or the face was not clear")
-            return
-        self.recorded.append(recorded)
-        self._progress.keep(recorded.take)
+        self.recorder.finish(self._shot, self._neutral)
+
+    @property
+    def _shot(self) -> Shot | None:
+        return self._solver.shot if self._solver else None
 
     def _known_focal(self) -> Focal:
         if self._options.focal_mm is not None:
@@ -327,9 +299,7 @@ class _Performer:
 
     def _tell(self) -> None:
         """Tell the user what is going on."""
-        span = time.perf_counter() - self._steps[0] if self._steps else 0.0
-        rate = round((len(self._steps) - 1) / span, 1) if span else 0.0
-        self._progress.frames(FrameCount(self.frames, 0, None, rate))
+        self._progress.frames(FrameCount(self.frames, 0, None, self.pace.per_second(time.perf_counter())))
         self._progress("live", 0.0, self._phrase())
 
     def _phrase(self) -> str:
@@ -341,9 +311,7 @@ class _Performer:
         if self._watching is not None:
             return "Hold a neutral face"
         doing = "Live"
-        if self._wants_recording:
-            doing = "Recording" if self._recording is not None else "Recording begins with the first face"
-        if not self._sees:
-            return f"{doing}, no face is seen"
-        late = [*self._latencies][-30:]
-        return f"{doing}, {1e3 * float(np.median(late)):.0f} ms behind" if late else doing
+        if self.recorder.wanted:
+            doing = "Recording" if self.recorder.running else "Recording begins with the first face"
+        more = self.pace.phrase() if self._sees else "no face is seen"
+        return f"{doing}, {more}" if more else doing

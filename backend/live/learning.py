@@ -50,8 +50,8 @@ class Learner:
         """What was learnt, once."""
         if self._learnt is None or not self._learnt.done():
             return None
-        learnt, self._learnt = self._learnt.result(), None
-        return learnt
+        learnt, self._learnt = self._learnt, None
+        return learnt.result()
 
     def close(self) -> None:
         """Wait for the thread to end."""
