@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Frames solved as they come: each begins where the one before it ended, which saves half the time."""
+"""Frames solved as they come: the head begins where it was in the frame before, which saves a third of the time."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from backend.solve.shot import Shot
 WARM_SECONDS = 0.25
 """How long ago the frame before may be for its solution to be a good start."""
 WARM_STEPS = 3
-"""Linearisations from there. Two come within 0.005 of an expression of the minimum, with two frames left out in between
-within 0.01."""
+"""Linearisations from there. Three come within 0.01 of an expression of the minimum, also where a blink or an opening
+jaw takes one frame; two within 0.03."""
 _PARTS = ("expression", "eyelids", "head_rotation", "neck", "jaw", "eyes")
 
 
@@ -61,7 +61,10 @@ class LiveSolver:
         landmarks, scores = _evidence([face])
         placed = self._one.placed(landmarks, scores)
         if self._before is not None and 0 < time - self._before[0] <= WARM_SECONDS:
-            state = minimise(placed.problem, self._before[1], WARM_STEPS)
+            # The expression begins with the scores of its own frame: a blink from open eyes takes many more steps.
+            before, start = self._before[1], placed.start
+            warm = State(start.coefficients, start.jaw, before.rotation, before.camera)
+            state = minimise(placed.problem, warm, WARM_STEPS)
         else:
             state = minimise(placed.problem, placed.start, STEPS)
         self._before = (time, state)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from backend.chain.moment import shot_of_one
 from backend.device import set_threads
 from backend.engines.fit.fit import LandmarkFit
 from backend.faces.face import Face
+from backend.faces.topology import BLENDSHAPE_NAMES
 from backend.faces.tracking import Tracker
 from backend.heads import load_head
 from backend.live.resting import RESTING_SECONDS, RestingFace
@@ -53,6 +55,25 @@ def test_the_start_does_not_matter(faces: Sequence[Face], solver_of, left_out: i
         assert np.abs(solved.frame.head_rotation - one.frame.head_rotation).max() < 0.003
         assert np.abs(solved.frame.translation - one.frame.translation).max() < 0.002 * one.frame.translation[2]
         assert solved.error == pytest.approx(one.error, rel=0.02)
+
+
+def blinking(face: Face) -> Face:
+    """The face with its upper lids on the lower ones."""
+    landmarks, scores = face.landmarks.copy(), face.blendshapes.copy()
+    upper = [159, 158, 160, 157, 161, 386, 385, 387, 384, 388]
+    lower = [145, 153, 144, 154, 163, 374, 380, 373, 381, 390]
+    landmarks[upper, :2] = landmarks[lower, :2]
+    scores[[BLENDSHAPE_NAMES.index("eyeBlinkLeft"), BLENDSHAPE_NAMES.index("eyeBlinkRight")]] = 0.9
+    return replace(face, landmarks=landmarks, blendshapes=scores)
+
+
+def test_a_blink_takes_one_frame(faces: Sequence[Face], solver_of):
+    seen = [faces[0], blinking(faces[1]), faces[2], blinking(faces[3])]
+    solver, alone = solver_of(), solver_of().all(seen)
+    for number, (face, one) in enumerate(zip(seen, alone, strict=True)):
+        solved = solver.next(number * 0.04, face)
+        assert np.abs(solved.frame.expression - one.frame.expression).max() < 0.03
+        assert np.abs(solved.frame.eyelids - one.frame.eyelids).max() < 0.03
 
 
 def test_after_a_while_it_starts_anew(faces: Sequence[Face], solver_of):
