@@ -64,6 +64,8 @@ LIPS_OUTER = _frozen([61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291, 375, 321,
 """Closed loop: right corner, upper lip, left corner, lower lip."""
 LIPS_INNER = _frozen([78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308, 324, 318, 402, 317, 14, 87, 178, 88, 95])
 """Closed loop like `LIPS_OUTER`."""
+LOWER_LIP_INNER = _frozen([95, 88, 178, 87, 14, 317, 402, 318, 324])
+"""The part of `LIPS_INNER` below the mouth, without the corners."""
 LIPS = _frozen([*LIPS_OUTER, *LIPS_INNER])
 RIGHT_LID_UPPER = _frozen([33, 246, 161, 160, 159, 158, 157, 173, 133])
 """Outer corner to inner corner, both included."""

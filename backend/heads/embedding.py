@@ -18,7 +18,7 @@ from backend.faces.landmarker import FaceFinder
 from backend.heads.model import HeadModel
 from backend.heads.surface import nearest_on_surface
 from backend.rendering.plain import PlainView, faces_of, plain_view
-from blender_addon.contract.head import HeadDescription, Landmarks
+from blender_addon.contract.head import JOINT_NAMES, HeadDescription, Landmarks
 from blender_addon.contract.projection import HEAD_TO_CAMERA, camera_matrix
 
 SKIN = ("skin", "lips")
@@ -28,6 +28,9 @@ DISTANCE = 1.2
 """Metres from the camera to the middle of the head."""
 MAX_YAW, MAX_PITCH = np.radians(35.0), np.radians(12.0)
 OPEN_JAW = np.radians(16.0)
+JAW = JOINT_NAMES.index("jaw")
+MOVES_WITH_JAW = 0.4
+"""Mean jaw skinning from which a triangle of the lips belongs to the lower one; in the corners it is about .33."""
 REACH = 0.02
 """A landmark farther than this fraction of the picture from any allowed pixel says nothing."""
 
@@ -81,11 +84,17 @@ def snap(head: HeadDescription, points: np.ndarray) -> Landmarks:
 
 
 def _places(head: HeadDescription) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Which landmarks (478,) bool may lie on which triangles (F,) bool: irises on the eyes where the head has any."""
+    """Which landmarks (478,) bool may lie on which triangles (F,) bool: irises on the eyes where the head has any.
+
+    The lower lip's inner points lie on what moves with the jaw, for at rest the upper lip's inside is as near.
+    """
     eye, skin = faces_of(head, EYE), faces_of(head, SKIN)
-    iris = np.isin(np.arange(topology.LANDMARK_COUNT), topology.IRISES)
+    numbers = np.arange(topology.LANDMARK_COUNT)
+    iris, lower_lip = np.isin(numbers, topology.IRISES), np.isin(numbers, topology.LOWER_LIP_INNER)
+    with_jaw = skin & (head.skinning[head.faces, JAW].mean(axis=1) > MOVES_WITH_JAW)
     yield iris, eye if eye.any() else skin
-    yield ~iris, skin
+    yield lower_lip, with_jaw if with_jaw.any() else skin
+    yield ~iris & ~lower_lip, skin
 
 
 def symmetrised(points: np.ndarray) -> np.ndarray:

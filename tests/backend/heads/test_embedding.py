@@ -95,3 +95,14 @@ def test_an_embedding_from_few_renders_is_near_the_calibrated_one(head, points, 
         finder.close()
     assert np.median(np.linalg.norm(made - points, axis=1)) < 3e-3
     assert np.abs(made - made[topology.MIRROR_478] * [-1, 1, 1]).max() < symmetry
+
+
+def test_the_lower_lip_goes_with_the_jaw_and_the_upper_one_does_not():
+    head = load_head("open")
+    marks = head.landmarks["mediapipe478"]
+    with_jaw = (head.skinning[head.faces[marks.faces], 2] * marks.barycentric).sum(axis=1)
+    lower = [number for number in topology.LIPS_INNER if number in set(topology.LOWER_LIP_INNER)]
+    upper = [number for number in topology.LIPS_INNER if number not in {*lower, 78, 308}]
+    assert len(lower) == len(upper) == 9
+    assert with_jaw[lower].min() > 0.4
+    assert with_jaw[upper].max() < 0.3
