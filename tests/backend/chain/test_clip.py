@@ -175,8 +175,7 @@ def test_somebody_leaves_and_comes_back(session, home, astronaut, tmp_path):
 
 
 def test_a_cut_to_somebody_else(session, home, astronaut, group, tmp_path):
-    other = group[200:560, 330:810] if group.shape[0] > 560 else group
-    others = list(panned(other, 16, (60.0, 20.0), step=(1.0, 0.0), zoom=1.0))
+    others = list(panned(group, 16, (800.0, 20.0), step=(1.0, 0.0)))  # a window with one face in it
     path = write(tmp_path / "cut.mp4", chain(panned(astronaut, 20, FACE, step=(0.5, 0)), others))
     result = capture(session, options(path, all_faces=True))
     assert result.report["clip"]["cuts"] == [21]

@@ -90,6 +90,40 @@ def test_hard_cuts() -> None:
     assert missed == []
 
 
+def test_hard_cuts_between_small_windows() -> None:
+    """Parts of photos in small frames, where little is to be seen and one thing easily passes for another."""
+    random = np.random.default_rng(0)
+    windows = [
+        cv2.resize(view(SCENES[name], *random.uniform(0.25, 0.75, 2), zoom=2.0), (320, 240))
+        for name in ("astronaut", "coffee", "chelsea", "camera", "coins", "page")
+        for _ in range(4)
+    ]
+    pairs = [(a, b) for a in range(len(windows)) for b in range(len(windows)) if a // 4 != b // 4]
+    missed = [pair for pair in pairs if cuts(*(windows[index] for index in pair)) != [1]]
+    assert len(missed) <= 0.01 * len(pairs), missed
+
+
+def test_noise_is_no_structure() -> None:
+    """A plain wall in a noisy picture: nothing is found again, and yet it is no cut."""
+    random = np.random.default_rng(0)
+    wall = np.full((240, 320, 3), 90.0)
+    assert cuts(*(brightness(wall + random.normal(0, 15, wall.shape), 1) for _ in range(5))) == []
+
+
+def test_somebody_turns_the_head_between_dropped_frames() -> None:
+    """A part of the picture turns and shifts before a still background."""
+    photo = SCENES["astronaut"]
+    mask = np.zeros(photo.shape[:2], np.uint8)
+    cv2.ellipse(mask, (560, 250), (220, 300), 0, 0, 360, 255, -1)
+    frames = []
+    for step in range(4):
+        turn = cv2.getRotationMatrix2D((560, 300), 6.0 * step, 1 + 0.04 * step)
+        turn[0, 2] += 30 * step
+        moved, where = (cv2.warpAffine(picture, turn, SIZE) for picture in (photo, mask))
+        frames.append(np.where(where[..., None] > 0, moved, photo))
+    assert cuts(*frames) == []
+
+
 def test_cuts_among_frames() -> None:
     """Only the first frame of each new shot, also while the camera moves and the light changes."""
     one = [view(SCENES["coffee"], 0.3 + 0.05 * step, 0.5) for step in range(5)]
@@ -112,6 +146,18 @@ def test_resumed_from_the_frame_before(at: int) -> None:
     assert expected == [False, False, True, False, True, False]
     resumed = CutDetector(frames[at - 1])
     assert [resumed.is_cut(pixels) for pixels in frames[at:]] == expected[at:]
+
+
+def test_only_the_frame_before_counts() -> None:
+    """Judging a frame changes nothing that the next one is judged by."""
+    frames = HARMLESS["blurred pan"](SCENES["rocket"]) + [SCENES["coffee"]] + HARMLESS["tilt"](SCENES["camera"])
+    running, judged = CutDetector(frames[0]), []
+    for before, after in itertools.pairwise(frames):
+        fresh = CutDetector(before)
+        judged.append(fresh.is_cut(after))
+        assert running.is_cut(after) == judged[-1]
+        assert np.array_equal(running._before.structure, CutDetector(after)._before.structure)
+    assert judged.count(True) == 2
 
 
 @pytest.mark.parametrize("size", [(64, 48), (65, 91), (1921, 1081), (200, 700), (16, 16)])
