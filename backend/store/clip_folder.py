@@ -16,7 +16,7 @@ from backend.setup.folder_lock import exclusive
 from blender_addon.contract.files import file_error, make_folder
 from blender_addon.contract.places import data_dir
 
-LAYOUT = 1
+LAYOUT = 2
 """Raised when what is kept, or how it comes about, changes: older folders are then not found."""
 KEEP_SECONDS = 7 * 24 * 3600
 KEEP_BYTES = 4 << 30

@@ -42,7 +42,6 @@ def sighting_type() -> np.dtype:
     )
 
 
-
 class Observations:
     """What was seen in a range of a clip, frame by frame.
 
@@ -56,9 +55,12 @@ class Observations:
     def __init__(self, folder: Path) -> None:
         self._frames = RecordFile(folder / "frames.bin", FRAME)
         self._sightings = RecordFile(folder / "sightings.bin", sighting_type())
-        last = self._frames.read(len(self._frames) - 1, 1) if len(self._frames) else None
-        # A frame is noted after its sightings, so those without one belong to a frame that was not finished.
-        self._sightings.keep(int(last["first"][0] + last["count"][0]) if last is not None else 0)
+        frames = self.frames()
+        ends = frames["first"] + frames["count"]
+        # Sightings are noted before their frame: a frame that lacks some has lost them to damage.
+        self._frames.keep(int(np.searchsorted(ends, len(self._sightings), side="right")))
+        # And those without a frame belong to one that was not finished.
+        self._sightings.keep(int(ends[len(self._frames) - 1]) if len(self._frames) else 0)
 
     def __len__(self) -> int:
         """Frames that were looked at."""

@@ -73,7 +73,22 @@ def test_a_frame_that_was_not_finished_is_forgotten(tmp_path):
     assert sum(len(batch) for batch in again.batches()) == 3
     again.append(13, 3 / 25, False, seen[3][:1])
     assert [item.track for item in again.last()] == [0]
-    assert (tmp_path / "sightings.bin").stat().st_size == 4 * sighting_type().itemsize
+    assert sum(len(batch) for batch in again.batches()) == 4
+
+
+def test_frames_whose_sightings_are_damaged_are_forgotten(tmp_path):
+    observations, seen = filled(tmp_path)
+    observations.close()
+    path = tmp_path / "sightings.bin"
+    content = bytearray(path.read_bytes())
+    content[len(content) * 9 // 12] ^= 1  # of the second sighting of the last frame
+    path.write_bytes(content)
+    again = Observations(tmp_path)
+    assert again.frames()["index"].tolist() == [10, 11, 12]
+    assert same(again.last()[0], seen[2][0])
+    again.append(13, 3 / 25, False, seen[3])
+    assert [item.track for item in again.last()] == [0, 1, 2]
+    again.close()
 
 
 def test_nothing_seen_yet(tmp_path):

@@ -54,6 +54,35 @@ def test_a_record_that_was_cut_off_is_dropped(tmp_path, torn):
     file.close()
 
 
+def flipped(content: bytes) -> bytes:
+    half = len(content) // 2
+    return content[:half] + bytes([content[half] ^ 16]) + content[half + 1 :]
+
+
+@pytest.mark.parametrize(
+    ("harm", "left"),
+    [
+        (flipped, [1, 2]),
+        (lambda content: bytes(len(content)), []),  # a block that a power cut left unwritten
+        (lambda content: content + content, [1, 2, 3, 4, 5]),  # whole records, but not in their places
+        (lambda content: content[: len(content) // 5 * 2] + content[len(content) // 5 * 3 :], [1, 2]),
+    ],
+)
+def test_what_is_damaged_is_dropped_with_all_after_it(tmp_path, harm, left):
+    path = tmp_path / "a.bin"
+    file = RecordFile(path, DTYPE)
+    file.append(records([1, 2, 3, 4, 5]))
+    file.close()
+    path.write_bytes(harm(path.read_bytes()))
+    file = RecordFile(path, DTYPE)
+    assert file.read(0, 9)["number"].tolist() == left
+    file.append(records([8]))
+    file.close()
+    file = RecordFile(path, DTYPE)
+    assert file.read(0, 9)["number"].tolist() == [*left, 8]
+    file.close()
+
+
 def test_records_can_be_dropped_from_the_end(tmp_path):
     file = RecordFile(tmp_path / "a.bin", DTYPE)
     file.append(records([1, 2, 3]))
