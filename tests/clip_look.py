@@ -67,7 +67,7 @@ def _light(towards: np.ndarray, random: np.random.Generator) -> np.ndarray:
     dome = np.array([1.0, 0, 0.35, 0.1, 0, 0, 0, 0, 0])
     constants = np.array([1.0, *3 * [1.0], *5 * [0.5]])
     warm = np.array([1.04, 1.0, 0.95]) ** random.uniform(-1, 1.5)
-    return np.outer(0.42 * broad * constants, warm) + np.outer(0.36 * dome, 1 / warm)
+    return np.outer(0.62 * broad * constants, warm) + np.outer(0.18 * dome, 1 / warm)
 
 
 def irradiance(normals: np.ndarray, light: np.ndarray) -> np.ndarray:
