@@ -55,9 +55,9 @@ def test_landmarks_are_found_where_the_truth_has_them(finder: FaceFinder, head_m
     truth = project(points, motion.translation[0], MATRIX)
     eyes = np.linalg.norm(np.subtract(*truth[list(topology.OUTER_EYE_CORNERS)]))
     error = np.linalg.norm(found - truth, axis=1) / eyes
-    assert error.mean() < 0.035
+    assert error.mean() < 0.03
     for part in (topology.LIDS, topology.LIPS, topology.BROWS, topology.IRISES):
-        assert error[list(part)].mean() < 0.035
+        assert error[list(part)].mean() < 0.025
 
 
 @pytest.mark.parametrize("seed", SEEDS)
