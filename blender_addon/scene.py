@@ -12,14 +12,16 @@ import bpy
 from . import axes
 from .animation import scene_time
 from .animation.apply import ApplyOptions, key_take
+from .animation.head import parts_for, require_free
 from .animation.timing import Timing, is_clip
 from .camera.background import load_photo, show_behind
 from .camera.footage import load_footage, show_footage, start_in_scene
-from .camera.match import add_camera, image_size, match_render, same_camera
+from .camera.match import add_camera, image_size, keep_one, match_render, place_before, same_camera
 from .contract.errors import ErrorCode, MienError
 from .contract.head import HeadDescription
 from .contract.take import Take
 from .rig import names
+from .rig.armature import rig_of
 from .rig.build import BuildOptions, HeadNames, build_head
 
 
@@ -112,6 +114,53 @@ def add_captures(
         match_render(scene, cameras[0][0])
     _make_active(captured[0].head.mesh)
     return Captured(tuple(captured), warnings)
+
+
+@dataclass(frozen=True)
+class Performed:
+    """What a take became on a head that was there, and what could not be done about it."""
+
+    action: str
+    camera: str
+    warnings: tuple[str, ...]
+
+
+def add_performance(
+    mesh_object: Any, take: Take, source: str | None, scene: Any, options: SceneOptions | None = None
+) -> Performed:
+    """Let a head that is in the scene perform a take, before a camera with the footage behind it.
+
+    Each performance has its camera, unless one shows the same already: so the earlier ones still line up.
+
+    Args:
+        mesh_object: The head's mesh object, of any identity.
+        take: The take.
+        source: As of `add_captures`; None for no camera.
+        scene: The scene that the head is in.
+        options: How; what is about building is not used.
+
+    Raises:
+        MienError: As of `apply_take`; nothing is changed then.
+    """
+    options = options or SceneOptions()
+    require_free(parts_for(mesh_object, take))
+    plan = scene_time.plan(scene, [take], _start(scene, take, source, options), options.timing, [mesh_object])
+    choice = ApplyOptions(options.start, options.timing, options.neck_share, next(iter(options.take_files), ""))
+    applied = key_take(mesh_object, take, plan, choice)
+    scene_time.set_range(scene, plan, applied.first, applied.last)
+    if source is None:
+        return Performed(applied.action, "", applied.warnings)
+    rig = rig_of(mesh_object)
+    homes = [item for item in mesh_object.users_collection if item.library is None]
+    name = names.unique(names.camera_name(mesh_object.name), lambda wanted: wanted in bpy.data.objects)
+    camera = add_camera(take, name, homes[0] if homes else scene.collection)
+    place_before(camera, rig, mesh_object[names.TAKE_TRANSLATION])
+    warnings = applied.warnings + _show_source(source, [(take, camera)], plan, options)
+    camera = keep_one(camera, [item for item in scene.objects if item.type == "CAMERA" and item != camera])
+    if options.use_camera:
+        scene.camera = camera
+        match_render(scene, take)
+    return Performed(applied.action, camera.name, warnings)
 
 
 def _start(scene: Any, take: Take, source: str | None, options: SceneOptions) -> int | None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import bpy
@@ -44,6 +45,53 @@ def add_camera(take: Take, name: str, collection: Any) -> Any:
     camera.clip_end = max(_FAR, _FAR_SHARE * float(take.translation[0, 2]))
     camera.display_size = _DISPLAY_SIZE
     return camera_object
+
+
+def place_before(camera_object: Any, rig: Any, origin: Any) -> None:
+    """Let a camera stand before a head wherever that was moved to.
+
+    Args:
+        camera_object: The camera.
+        rig: The head's armature object.
+        origin: (3,) metres, camera space: the translation for which the head stands at its rig's origin.
+    """
+    placement = np.eye(4)
+    placement[:3, :3] = axes.CAMERA_ROTATION
+    placement[:3, 3] = axes.camera_location(np.array(origin))
+    rigid = Matrix.LocRotScale(*rig.matrix_world.decompose()[:2], None)  # a camera that is scaled shows another lens
+    camera_object.matrix_world = rigid @ Matrix(placement.tolist())
+
+
+def keep_one(camera_object: Any, others: Iterable[Any]) -> Any:
+    """Of a new camera and an older one that shows just the same keep the older one.
+
+    Args:
+        camera_object: The new camera.
+        others: Camera objects.
+
+    Returns:
+        The camera that is left.
+    """
+    twin = next((item for item in others if _shows(item) == _shows(camera_object)), None)
+    if twin is None or camera_object.data.animation_data is not None:
+        return camera_object
+    bpy.data.cameras.remove(camera_object.data)  # and the object with it
+    return twin
+
+
+def _shows(camera_object: Any) -> tuple[Any, ...]:
+    """What a camera sees and what stands behind it, to be compared."""
+    camera = camera_object.data
+    lens = camera.lens, camera.sensor_width, camera.sensor_height, camera.shift_x, camera.shift_y
+    placed = [value for row in camera_object.matrix_basis for value in row]
+    behind = [
+        (item.image.filepath if item.image else "", item.frame_method, item.rotation, item.scale, item.use_flip_x,
+         item.use_flip_y, item.image_user.frame_start, item.image_user.frame_offset, item.image_user.frame_duration)
+        for item in camera.background_images
+    ]  # fmt: skip
+    animated = camera.animation_data is not None or camera_object.animation_data is not None
+    held = camera_object.parent is not None or animated
+    return camera.sensor_fit, held, tuple(round(value, 4) for value in (*lens, *placed)), tuple(behind)
 
 
 def match_render(scene: Any, take: Take) -> None:

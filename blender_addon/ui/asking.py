@@ -7,6 +7,7 @@ from typing import Any
 
 import bpy
 
+from ..animation.head import parts_of, require_free
 from ..contract.options import CAMERA_PREFIX, CaptureOptions
 from ..rig.build import BuildOptions
 from ..scene import SceneOptions
@@ -25,7 +26,8 @@ def request_from(settings: Any, context: Any, source: str) -> Request:
         source: Path of the source.
 
     Raises:
-        MienError: USAGE for settings that make no sense.
+        MienError: USAGE for settings that make no sense, or when the active head shall perform and cannot be changed;
+            BAD_HEAD when it is damaged.
     """
     found = facts_now(source)
     moving = found.kind.moves
@@ -49,7 +51,7 @@ def request_from(settings: Any, context: Any, source: str) -> Request:
         context.scene.session_uid,
         scene_options(settings, start),
         settings.look_through,
-        _reused(settings, context),
+        **reusing(_reused(settings, context)),
     )
 
 
@@ -72,7 +74,7 @@ def live_request(settings: Any, context: Any) -> Request:
     )
     head = active_head(context)
     chosen = scene_options(settings, context.scene.frame_current, timing="source", use_camera=False)
-    return Request(options, context.scene.session_uid, chosen, settings.look_through, head.name if head else "")
+    return Request(options, context.scene.session_uid, chosen, settings.look_through, **reusing(head))
 
 
 def scene_options(settings: Any, start: int, timing: str | None = None, use_camera: bool | None = None) -> SceneOptions:
@@ -99,6 +101,20 @@ def _start(settings: Any, scene: Any, found: Facts) -> int:
     return int(scene.frame_current)
 
 
-def _reused(settings: Any, context: Any) -> str:
-    head = active_head(context) if settings.reuse_head and not settings.all_faces else None
-    return head.name if head else ""
+def _reused(settings: Any, context: Any) -> Any | None:
+    return active_head(context) if settings.reuse_head and not settings.all_faces else None
+
+
+def reusing(head: Any | None) -> dict[str, Any]:
+    """The fields of a request about the head that shall perform; said now where it could not, not after the capture.
+
+    Args:
+        head: Its mesh object; None to build a new one.
+
+    Raises:
+        MienError: USAGE when it cannot be changed (see `require_free`), BAD_HEAD when it is damaged.
+    """
+    if head is None:
+        return {}
+    require_free(parts_of(head))
+    return {"reuse": head.name, "reuse_uid": head.session_uid}

@@ -21,7 +21,7 @@ from ..contract.take import Take
 from ..rig import names, preview
 from ..rig.armature import rig_of
 from .framing import SavedView, look_at, put_back
-from .records import scene_of
+from .records import reused_head, scene_of
 from .running import Running
 
 _ASIDE = 0.35
@@ -82,8 +82,8 @@ class Previews:
 
     @staticmethod
     def _begin(capture: Running, take: Take, head: HeadDescription, scene: Any) -> tuple[Any, _Shown]:
-        mesh = bpy.data.objects.get(capture.request.reuse)
-        if mesh is not None and names.is_mien_head(mesh) and mesh[names.HEAD_SHA256] == take.meta.head_sha256:
+        mesh = reused_head(capture.request)
+        if mesh is not None and mesh[names.HEAD_SHA256] == take.meta.head_sha256:
             return mesh, _Shown(mesh.name, False, _key_values(mesh), tuple(_bone_values(mesh)))
         there = [item for item in scene.objects if names.is_mien_head(item)]
         alone = all(names.is_preview(item) for item in there)
@@ -111,9 +111,10 @@ class Previews:
                     put_back(shown.views)
             else:
                 _put_back(mesh, shown)
+        self.clean()
 
     def clean(self) -> None:
-        """Take away temporary heads of captures that are over, which undo brings back."""
+        """Take away temporary heads of captures that are over, which undo brings back, and copies in copied scenes."""
         wanted = {shown.mesh for shown in self._shown.values()}
         for item in [item for item in bpy.data.objects if names.is_preview(item) and item.name not in wanted]:
             preview.remove_preview(item)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import bpy
@@ -12,6 +13,7 @@ from bpy.props import StringProperty
 
 from ..contract.errors import MienError
 from ..contract.messages import is_job_id
+from ..rig import names
 from .request import Request
 from .running import Running
 
@@ -28,6 +30,23 @@ def scene_of(uid: int) -> Any | None:
     return next((scene for scene in bpy.data.scenes if scene.session_uid == uid), None)
 
 
+def reused_head(request: Request) -> Any | None:
+    """The head that a performance is for, whatever it is called by now; None for a new one, or when it is gone."""
+    if not request.reuse:
+        return None
+    if not request.reuse_uid:
+        mesh = bpy.data.objects.get(request.reuse)
+    else:
+        mesh = next((item for item in bpy.data.objects if item.session_uid == request.reuse_uid), None)
+    return mesh if mesh is not None and names.is_mien_head(mesh) else None
+
+
+def with_present_name(request: Request) -> Request:
+    """The request with the name that its head has now, by which a file finds it again."""
+    mesh = reused_head(request)
+    return request if mesh is None else replace(request, reuse=mesh.name, reuse_uid=mesh.session_uid)
+
+
 def write(captures: Iterable[Running]) -> None:
     """Let the scenes' records be those of the captures that run for them; repeated calls change nothing."""
     by_scene: dict[int, list[Running]] = {}
@@ -38,13 +57,13 @@ def write(captures: Iterable[Running]) -> None:
             continue
         wanted = by_scene.get(scene.session_uid, [])
         jobs = scene.mien.jobs
-        if [item.job for item in jobs] == [item.job for item in wanted]:
+        values = [(capture.job, json.dumps(with_present_name(capture.request).to_json())) for capture in wanted]
+        if [(item.job, item.request) for item in jobs] == values:
             continue
         jobs.clear()
-        for capture in wanted:
+        for job, text in values:
             item = jobs.add()
-            item.job = capture.job
-            item.request = json.dumps(capture.request.to_json())
+            item.job, item.request = job, text
 
 
 def read() -> Iterator[Running | MienError]:
@@ -62,7 +81,7 @@ def read() -> Iterator[Running | MienError]:
             except MienError as error:
                 yield error
             else:
-                yield Running(item.job, request)
+                yield Running(item.job, with_present_name(request))
 
 
 def _values(text: str) -> dict[str, Any]:

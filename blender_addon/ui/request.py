@@ -24,6 +24,7 @@ class Request:
         scene_options: How it gets it.
         look_through: Show the head through the camera afterwards.
         reuse: Name of the head of the same person that gets the performance; empty to build a new one.
+        reuse_uid: `session_uid` of that head, which outlives new names; 0 after the file was opened again.
     """
 
     options: CaptureOptions
@@ -31,6 +32,7 @@ class Request:
     scene_options: SceneOptions
     look_through: bool = True
     reuse: str = ""
+    reuse_uid: int = 0
 
     @property
     def title(self) -> str:
@@ -38,7 +40,7 @@ class Request:
         return short_name(self.options)
 
     def to_json(self) -> dict[str, object]:
-        """JSON-able values, to be kept in a scene (whose number changes from session to session)."""
+        """JSON-able values, to be kept in a scene (numbers of scenes and heads change from session to session)."""
         return {
             "options": self.options.to_json(),
             "scene_options": asdict(self.scene_options),

@@ -18,7 +18,7 @@ from ..contract.take import Take
 from ..rig import names
 from . import smoothing
 from .active_head import active_head, has_head
-from .asking import scene_options
+from .asking import reusing, scene_options
 from .request import Request
 from .session import session
 from .takes import active_take, backgrounds, performance, shows_overlay
@@ -263,7 +263,7 @@ class MIEN_OT_capture_again(bpy.types.Operator):
             )
             start = before.scene_options.start
             into = scene_options(settings, context.scene.frame_current if start is None else start)
-            session().capture(Request(options, before.scene, into, settings.look_through, head.name if head else ""))
+            session().capture(Request(options, before.scene, into, settings.look_through, **reusing(head)))
         except MienError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}

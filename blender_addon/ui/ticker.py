@@ -59,6 +59,14 @@ def _interval(current: Session | None) -> float | None:
     return ACTIVE_SECONDS if busy else IDLE_SECONDS
 
 
+def resume() -> None:
+    """Go on with the captures that the open file remembers: the add-on was disabled while they ran."""
+    from .session import session  # not made before there is something to remember
+
+    if any(scene.mien.jobs for scene in bpy.data.scenes):
+        session().enter_file()
+
+
 @bpy.app.handlers.persistent
 def before_load(*_: object) -> None:
     """Another file is opened."""
@@ -69,11 +77,8 @@ def before_load(*_: object) -> None:
 @bpy.app.handlers.persistent
 def after_load(*_: object) -> None:
     """Another file is open; it may remember captures."""
-    from .session import session  # not made before there is something to remember
-
     preview.remove_previews()
-    if present_session() or any(scene.mien.jobs for scene in bpy.data.scenes):
-        session().enter_file()
+    resume()
 
 
 @bpy.app.handlers.persistent
@@ -102,13 +107,16 @@ _HANDLERS = (
 
 
 def add_handlers() -> None:
-    """Let Blender call the handlers."""
+    """Let Blender call the handlers, and `resume` as soon as it lets an add-on that is enabled see its data."""
+    bpy.app.timers.register(resume, first_interval=0.0, persistent=True)
     for name, handler in _HANDLERS:
         getattr(bpy.app.handlers, name).append(handler)
 
 
 def remove_handlers() -> None:
     """Undo `add_handlers`."""
+    if bpy.app.timers.is_registered(resume):
+        bpy.app.timers.unregister(resume)
     for name, handler in _HANDLERS:
         handlers = getattr(bpy.app.handlers, name)
         if handler in handlers:

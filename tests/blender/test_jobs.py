@@ -226,3 +226,37 @@ def test_a_copied_scene_does_not_double_a_capture(panel: Panel, tmp_path: Path) 
     first.name = "Another Name"
     panel.finish()
     assert len(first.mien.takes) == 1 and not first.mien.jobs
+
+
+def test_a_copied_scene_keeps_no_preview(panel: Panel, tmp_path: Path) -> None:
+    import bpy
+
+    first = bpy.context.scene
+    bpy.ops.mien.capture_performance(filepath=_clip(tmp_path, frames=30, frame_seconds=0.03))
+    panel.until(lambda: bool(bpy.data.objects))
+    bpy.ops.scene.new(type="FULL_COPY")
+    copied = bpy.context.scene
+    assert copied != first and len(copied.objects) == 1
+    panel.finish()
+    assert not copied.objects and not copied.collection.children
+    assert "Shot 010" in first.objects
+
+
+def test_a_capture_goes_on_when_the_add_on_is_enabled_again(
+    panel: Panel, mien: Any, backend_python: str, repository: Path, tmp_path: Path
+) -> None:
+    import bpy
+
+    bpy.ops.mien.capture_performance(filepath=_clip(tmp_path, frames=30, frame_seconds=0.05))
+    panel.until(_solving(panel))
+    job = panel.session.present[0].job
+    mien("ui.ticker").remove_handlers()
+    mien("ui.session").end_session()
+    again = driven_panel(mien, _command(backend_python), repository, tmp_path / "heads")
+    next(again)
+    mien("ui.ticker").add_handlers()
+    assert bpy.app.timers.is_registered(mien("ui.ticker").resume)
+    mien("ui.ticker").resume()  # what that timer does
+    assert [capture.job for capture in panel.session.present] == [job]
+    panel.finish()
+    assert panel.session.error is None and bpy.context.scene.mien.takes[0].frames == 30

@@ -308,23 +308,6 @@ def test_a_take_goes_to_the_nla_and_to_another_head(panel: Panel, mien: Any, tmp
     assert first.parent.animation_data.action is not None
 
 
-def test_a_second_capture_can_use_the_active_head(panel: Panel, mien: Any, tmp_path: Path) -> None:
-    import bpy
-
-    settings = bpy.context.scene.mien
-    bpy.ops.mien.capture_performance(filepath=clip(tmp_path, frames=20), wait=True)
-    head = bpy.context.object
-    assert "prop:reuse_head" in draw(bpy.types.MIEN_PT_capture)
-    objects = set(bpy.data.objects.keys())
-    settings.reuse_head = True
-    bpy.context.scene.frame_set(201)
-    bpy.ops.mien.capture_performance(filepath=clip(tmp_path, "shot_020.mp4", frames=10), wait=True)
-    assert set(bpy.data.objects.keys()) == objects
-    assert len(curve(mien, head, "mouthSmileLeft")) == 10
-    assert [take.frames for take in settings.takes] == [20, 10]
-    assert settings.takes[1].name == "Shot 010 shot_020"
-
-
 def test_a_cancelled_capture_leaves_the_active_head_as_it_was(panel: Panel, mien: Any, tmp_path: Path) -> None:
     import bpy
 
