@@ -15,7 +15,7 @@ import numpy as np
 
 from backend.clock import Clock
 from backend.faces.contact_sheet import contact_sheet, thumbnail
-from backend.faces.people import Person
+from backend.faces.people import Person, doubtful
 from backend.media.clip import Clip, frame_range, open_clip
 from backend.media.images import Photo
 from backend.progress import Part, Progress, no_progress
@@ -28,14 +28,16 @@ from blender_addon.contract.options import CaptureOptions
 
 from .assembling import Assembled, assemble
 from .observing import Span, cut_frames, observe
-from .people import gather
+from .people import Seen, gather
 from .previews import Previews
-from .references import reference_views
+from .references import check_references, reference_views
 from .result import CaptureResult, camera_report, report_basis, rounded
 from .solving import solve_person
 
 OBSERVED = 0.8
 """Share of the whole work that looking at the frames is, about."""
+MOST_TOLD = 6
+"""Stretches of frames that a sentence of the report lists."""
 SOLVE_SECONDS = 0.004
 """Seconds that solving a frame takes, about, for the time that is left."""
 
@@ -53,6 +55,7 @@ def capture_clip(session: Session, options: CaptureOptions, progress: Progress =
         with clock.stage("open"):
             clip = stack.enter_context(open_clip(Path(options.source), options.fps))
             span = Span(*frame_range(clip.info, options.first_frame, options.last_frame))
+            check_references(options.references)
         with clock.stage("load"):
             head = session.head(options.head)
             finder = session.finder(Part(progress, 0.0, 0.02))
@@ -74,7 +77,9 @@ def capture_clip(session: Session, options: CaptureOptions, progress: Progress =
             part = Part(progress, *_share(number, len(chosen)))
             with clock.stage("references"):
                 extra = reference_views(finder, options.references, seen.tracks_of(person), progress)
-            one = solve_person(engine, seen, person, clip.info, focal, extra, folder, part, clock)
+            unclear += [reference.problem for reference in extra if reference.problem]
+            views = [reference.views for reference in extra]
+            one = solve_person(engine, seen, person, clip.info, focal, views, folder, part, clock)
             try:
                 with clock.stage("smooth"):
                     takes.append(assemble(options, head, clip.info, span, observations.frames(), person, one))
@@ -89,7 +94,8 @@ def capture_clip(session: Session, options: CaptureOptions, progress: Progress =
         picture = _picture(clip, takes[0].best_frame)
         sheet = _contact_sheet(clip, seen.people)
         report = _report(session, options, clip, span, observations.frames(), seen.people, takes, clock)
-        report["clip"] |= {"known_frames": known, "problems": [*clip.problems, *unclear]}
+        doubts = [doubt for person in chosen for doubt in _doubts(person, seen, clip.info.numbers)]
+        report["clip"] |= {"known_frames": known, "problems": [*clip.problems, *unclear, *doubts]}
     progress("done", 1.0, "Done")
     frame = takes[0].best_frame - span.first
     return CaptureResult(tuple(item.take for item in takes), report, picture, frame, sheet)
@@ -123,6 +129,19 @@ def _choose(people: Sequence[Person], options: CaptureOptions, span: Span) -> li
     return [people[number - 1]]
 
 
+def _doubts(person: Person, seen: Seen, numbers: np.ndarray) -> list[str]:
+    """Says where a person may be another one, in a sentence, if anywhere."""
+    tracks = doubtful(seen.tracks_of(person))
+    if not tracks:
+        return []
+    where = ", ".join(f"{numbers[track.first]} to {numbers[track.last]}" for track in tracks[:MOST_TOLD])
+    more = f" and {len(tracks) - MOST_TOLD} more stretches" if len(tracks) > MOST_TOLD else ""
+    return [
+        f"Person {person.number} looks different in frames {where}{more}: "
+        "if that is somebody else, capture each range by itself."
+    ]
+
+
 def _picture(clip: Clip, index: int) -> Photo:
     frame = next(clip.frames(index, index))
     return Photo(frame.pixels, clip.info.path, None, None)
@@ -151,6 +170,7 @@ def _report(
     info = clip.info
     numbers, size = info.numbers, (info.width, info.height)
     focal: Focal = takes[0].focal
+    uncertainty = None if focal.sigma is None else round(float(focal.sigma), 4)
     spent = sum(clock.seconds.values())
     return report_basis(session, options, takes[0].head, size, clock) | {
         "clip": {
@@ -163,7 +183,7 @@ def _report(
             "missing": list(info.missing),
             "cuts": [int(numbers[index]) for index in cut_frames(frames)],
         },
-        "camera": camera_report(focal, *size) | {"focal_uncertainty": focal.sigma, "static": True},
+        "camera": camera_report(focal, *size) | {"focal_uncertainty": uncertainty, "static": True},
         "people": [
             {
                 "person": person.number,

@@ -24,6 +24,8 @@ SAME_PERSON = 0.45
 """Likeness from which two tracks are one person."""
 SAME_PERSON_NEARBY = 0.25
 """The same for a track that goes on, within `SHORT_GAP` and in one shot, about where the other ended."""
+SURELY_SAME = 0.7
+"""Likeness under which two tracks of one person may all the same be two people, who then look much alike."""
 SHORT_GAP = 60
 """Frames."""
 NEARBY = 1.5
@@ -228,6 +230,29 @@ def merge(tracks: Sequence[TrackSummary]) -> tuple[Person, ...]:
         joined = groups.pop(-best[2])
         groups[-best[1]] += joined
     return _numbered([[tracks[place] for place in sorted(group)] for group in groups])
+
+
+def doubtful(tracks: Sequence[TrackSummary]) -> tuple[TrackSummary, ...]:
+    """Which tracks of one person may be somebody else's, by time.
+
+    Those that are not tied to the most seen one, be it through others, by a sure likeness or by going on in its place.
+
+    Args:
+        tracks: All of one person; in any order.
+    """
+    left = sorted(tracks, key=lambda track: (track.first, track.track))
+    sure = [max(left, key=lambda track: track.count)] if left else []
+    left = [track for track in left if track is not sure[0]]
+    for known in sure:  # grows while it is walked through
+        ties = [_surely_same(known, track) for track in left]
+        sure += [track for track, tied in zip(left, ties, strict=True) if tied]
+        left = [track for track, tied in zip(left, ties, strict=True) if not tied]
+    return tuple(left)
+
+
+def _surely_same(one: TrackSummary, other: TrackSummary) -> bool:
+    earlier, later = sorted((one, other), key=lambda track: track.first)
+    return _continues(earlier, later) or likeness(one, other) >= SURELY_SAME
 
 
 def _linkage(

@@ -188,6 +188,35 @@ def test_a_cut_to_somebody_else(session, home, astronaut, group, tmp_path):
     assert all(np.array_equal(matrix, matrices[0]) for matrix in matrices)  # one camera for all
 
 
+def test_somebody_who_may_be_another_is_told(session, home, astronaut, tmp_path, monkeypatch):
+    face = list(panned(astronaut, 30, FACE, step=(0.5, 0.0)))
+    path = write(tmp_path / "back.mp4", chain(face[:14], empty(8), face[20:]))
+    plain = capture(session, options(path)).report["clip"]
+    assert plain["cuts"] == [15, 23] and plain["problems"] == []
+    monkeypatch.setattr("backend.faces.people.SURELY_SAME", 9.0)
+    (said,) = capture(session, options(path)).report["clip"]["problems"]
+    assert said.startswith("Person 1 looks different in frames 23 to 32: ")
+
+
+def test_a_reference_of_somebody_else_is_told(session, home, someone, astronaut, group, tmp_path):
+    same, other = tmp_path / "same.png", tmp_path / "other.png"
+    Image.fromarray(astronaut).save(same)
+    Image.fromarray(next(panned(group, 1, (800.0, 20.0), (0, 0)))).save(other)
+    result = capture(session, options(someone, last_frame=5, references=(str(same), str(other))))
+    (said,) = result.report["clip"]["problems"]
+    assert str(other) in said and str(same) not in said
+
+
+def test_a_bad_reference_is_refused_before_the_work(session, home, someone, tmp_path):
+    notes = tmp_path / "notes.mp4"
+    notes.write_text("nothing to see")
+    watcher = Watcher()
+    with pytest.raises(MienError) as caught:
+        capture(session, options(someone, references=(str(notes),)), watcher)
+    assert caught.value.code is ErrorCode.BAD_CLIP and str(notes) in caught.value.message
+    assert {stage for stage, _ in watcher.stages} == {"open"}
+
+
 def test_a_reference_changes_the_head(session, home, someone, astronaut, tmp_path):
     still = tmp_path / "still.png"
     Image.fromarray(astronaut[:, ::-1]).save(still)

@@ -18,6 +18,7 @@ from backend.faces.people import (
     STABLE_LANDMARKS,
     TrackStatistics,
     TrackSummary,
+    doubtful,
     likeness,
     merge,
     residual,
@@ -55,6 +56,20 @@ def test_one_person_through_cuts_and_another_between() -> None:
     first, second = merge([summary(0, 0, 59, 1), summary(1, 60, 99, 2), summary(2, 100, 139, 1)])
     assert (first.number, first.tracks, first.frames) == (1, (0, 2), 100)
     assert (second.number, second.tracks, second.frames) == (2, (1,), 40)
+
+
+def test_who_only_looks_much_alike_after_a_cut_is_doubted() -> None:
+    alike = summary(1, 60, 99, 1, appearance=looks(1, 0.8))  # likeness 0.6
+    tracks = [summary(0, 0, 59, 1), alike, summary(2, 100, 139, 1)]
+    (person,) = merge(tracks)
+    assert person.tracks == (0, 1, 2)
+    assert doubtful(tracks) == (alike,)
+    assert doubtful([tracks[0], tracks[2]]) == doubtful([alike]) == doubtful([]) == ()
+
+
+def test_who_goes_on_in_the_same_place_is_not_doubted() -> None:
+    alike = summary(1, 62, 99, 1, appearance=looks(1, 0.8))
+    assert doubtful([summary(0, 0, 59, 1, shot=0), replace(alike, shot=0)]) == ()
 
 
 def test_the_most_prominent_comes_first_not_the_most_frequent() -> None:
