@@ -61,6 +61,7 @@ def capture(arguments: argparse.Namespace) -> None:
         smoothing=arguments.smoothing,
         references=tuple(os.path.abspath(path) for path in arguments.reference),
     )
+    _require_clip(options)
     paths = _output_paths(options, arguments.out)
     blend = _blend_path(arguments.blend, paths) if arguments.blend else None
     with _stdout_kept_free(arguments.json), TerminalProgress() as progress:
@@ -149,6 +150,23 @@ def _written(path: Path) -> None:
     """Stands for a file that was written by itself."""
 
 
+def _require_clip(options: CaptureOptions) -> None:
+    """Refuse for a photo what only clips have, rather than leave it aside in silence.
+
+    Raises:
+        MienError: USAGE.
+    """
+    from backend.media.clip import is_clip
+
+    span = options.first_frame, options.last_frame
+    asked = {"--range": span != (None, None), "--fps": options.fps is not None, "--reference": options.references}
+    given = next((name for name, value in asked.items() if value), None)
+    if given is not None and os.path.isfile(options.source) and not is_clip(options.source):
+        message = f"{given} is for clips, and {options.source} is a single picture."
+        remedy = f"Leave {given} out; of numbered images give the folder or a pattern such as shot.####.png."
+        raise MienError(ErrorCode.USAGE, message, remedy)
+
+
 def _output_paths(options: CaptureOptions, out: str | None) -> OutputPaths:
     from backend.media.clip import is_clip
 
@@ -166,6 +184,8 @@ def _stem(source: Path) -> str:
     """What results are named after: the source's name without its extension or the place of a frame's number."""
     if os.path.isdir(source):  # unlike Path.is_dir, false in a folder that may not be looked into
         return source.name
+    if os.path.isfile(source):
+        return source.stem
     return re.sub(r"[._-]?(#+|%0?\d*d)$", "", source.stem) or source.parent.name
 
 
@@ -231,7 +251,7 @@ def _clip_lines(report: dict[str, object]) -> list[str]:
         filled = sum(gap["last"] - gap["first"] + 1 for gap in gaps)
         lines.append(
             f"Person {face['person']}: landmark error {100 * face['landmark_error']:.1f} % of the eye distance, "
-            f"confidence {face['confidence']:.2f}" + (f", {filled} frames filled in" if filled else "")
+            f"confidence {face['confidence']:.2f}" + (f", {_frames(filled)} filled in" if filled else "")
         )
     found = len(report["people"])  # type: ignore[arg-type]
     if found > len(lines):
@@ -244,9 +264,16 @@ def _clip_lines(report: dict[str, object]) -> list[str]:
         lines.append(f"Cuts before frames {', '.join(map(str, cuts[:8]))}{', ...' if len(cuts) > 8 else ''}")
     lines += clip["problems"]  # type: ignore[index]
     known = clip["known_frames"]  # type: ignore[index]
-    pace = f"{known} of them known from an earlier capture" if known else f"{report['frames_per_second']:.0f} a second"
-    lines.append(f"{clip['frames']} frames, {pace}")  # type: ignore[index]
+    each = report["frames_per_second"]
+    pace = f"{each:.{0 if each >= 10 else 1}f} a second"  # type: ignore[operator]
+    if known:
+        pace = f"{known} of them known from an earlier capture"
+    lines.append(f"{_frames(clip['frames'])}, {pace}")  # type: ignore[index]
     return lines
+
+
+def _frames(count: int) -> str:
+    return "1 frame" if count == 1 else f"{count} frames"
 
 
 def set_up(arguments: argparse.Namespace) -> None:

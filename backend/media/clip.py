@@ -103,10 +103,12 @@ def frame_range(info: ClipInfo, first_number: int | None, last_number: int | Non
     first = int(np.searchsorted(info.numbers, low))
     last = int(np.searchsorted(info.numbers, high, side="right")) - 1
     if low < lowest or high > highest or first > last:
-        what = "is outside of" if low < lowest or high > highest else "holds no frame of"
+        outside = low < lowest or high > highest or low > highest or high < lowest
+        what = "is outside of" if outside else "holds no frame of"
+        asked = ":".join("" if number is None else str(number) for number in (first_number, last_number))
         raise MienError(
             ErrorCode.USAGE,
-            f"The range {low}:{high} {what} {info.path}.",
+            f"The range {asked} {what} {info.path}.",
             f"Its frames have the numbers {lowest} to {highest}.",
             {"path": str(info.path)},
         )

@@ -20,6 +20,7 @@ DEFAULT_SMOOTHING = 0.5
 CAMERA_PREFIX = "camera:"
 """A live source that is a camera of the backend's machine: `camera:0` is its first."""
 MOST_REFERENCES = 64
+MOST_FRAME = (1 << 31) - 1
 _CAMERA = re.compile(r"camera:\d{1,2}")
 
 
@@ -128,8 +129,9 @@ class CaptureOptions:
     def _check_range(self) -> None:
         for name in ("first_frame", "last_frame"):
             value = getattr(self, name)
-            if value is not None and (type(value) is not int or not 0 <= value < 1 << 31):
-                raise _usage(f"Frame {value!r} is not a whole number from 0.", "Give the numbers of frames.")
+            if value is not None and (type(value) is not int or not 0 <= value <= MOST_FRAME):
+                message = f"Frame {value!r} is not a whole number from 0 to {MOST_FRAME}."
+                raise _usage(message, "Give the numbers of frames.")
         if self.first_frame is not None and self.last_frame is not None and self.first_frame > self.last_frame:
             message = f"The range {self.first_frame} to {self.last_frame} runs backwards."
             raise _usage(message, "Give the first frame before the last one.")
@@ -140,6 +142,9 @@ class CaptureOptions:
             raise _usage("The references are not a list of paths.", "Choose photos or clips of the same person.")
         if len(value) > MOST_REFERENCES:
             raise _usage(f"{len(value)} references were given.", f"Give at most {MOST_REFERENCES}.")
+        if value and self.all_faces:
+            message = "References are of one person, and all people were asked for."
+            raise _usage(message, "Capture one person at a time with references, or leave them out.")
         object.__setattr__(self, "references", tuple(value))
 
     def to_json(self) -> dict[str, object]:

@@ -127,6 +127,31 @@ def test_of_a_clip_that_was_cut_off_what_is_there_is_captured(home, clip, capsys
     assert f"cut off: its header promises 60 frames and {count} are there" in said
 
 
+@pytest.mark.parametrize("option", [("--range", "1001:1003"), ("--fps", "25"), ("--reference", "b.png")])
+def test_what_only_clips_have_is_refused_for_a_picture(home, tmp_path, astronaut, capsys, option):
+    from PIL import Image
+
+    picture = tmp_path / "shots" / "plate.1001.png"
+    picture.parent.mkdir()
+    Image.fromarray(astronaut).save(picture)
+    assert run(picture, *option) == EXIT_CODES[ErrorCode.USAGE]
+    said = capsys.readouterr().err
+    assert f"{option[0]} is for clips" in said and str(picture) in said and "####" in said
+    assert list(picture.parent.iterdir()) == [picture]
+
+
+def test_one_frame_of_a_clip_named_like_a_pattern(home, clip, capsys):
+    clip = clip.rename(clip.with_name("take_%d.mp4"))
+    assert run(clip, "--range", "7:7", "--no-overlay") == 0
+    assert {path.name for path in clip.parent.iterdir()} == {clip.name, "take_%d.take.npz", "take_%d.report.json"}
+    assert "\n1 frame, " in capsys.readouterr().out
+
+
+def test_a_range_after_the_end_is_told_as_it_was_given(home, clip, capsys):
+    assert run(clip, "--range", "61:") == EXIT_CODES[ErrorCode.USAGE]
+    assert f"The range 61: is outside of {clip}." in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("text", ["5", "b:9", "9:5", "1:99"])
 def test_bad_ranges(home, clip, capsys, text):
     assert run(clip, "--range", text) == EXIT_CODES[ErrorCode.USAGE]
