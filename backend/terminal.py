@@ -114,7 +114,7 @@ def guarded(work: Callable[[], int | None]) -> int:
         return error.exit_code
     except KeyboardInterrupt:
         message = "Stopped; nothing half-done was left."
-        say(MienError(ErrorCode.CANCELLED, message, "Run the command again to start over."))
+        say(MienError(ErrorCode.CANCELLED, message, "Run the command again; a clip goes on where it was."))
         return EXIT_CODES[ErrorCode.CANCELLED]
     except BrokenPipeError:
         return EXIT_CODES[ErrorCode.INTERNAL]  # whoever read our output has gone, so there is nobody to tell

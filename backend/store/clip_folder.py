@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from backend.media.numbered import find_numbered, is_pattern
 from backend.setup.folder_lock import exclusive
 from blender_addon.contract.files import file_error, make_folder
 from blender_addon.contract.places import data_dir
@@ -32,17 +33,16 @@ def fingerprint(source: Path, what: Mapping[str, object]) -> str:
     """Hex digits that change with the footage (names, sizes and times of change) and with what is asked of it.
 
     Args:
-        source: A file, or a folder or a pattern of numbered pictures: then every file of the folder counts.
+        source: A file, or a folder or a pattern of numbered pictures: then every picture of the sequence counts, and
+            nothing else in the folder, into which results may be written.
         what: JSON-able.
 
     Raises:
-        MienError: MISSING_FILE or NOT_PERMITTED.
+        MienError: MISSING_FILE or NOT_PERMITTED; BAD_CLIP where the sequence is none any more.
     """
+    numbered = os.path.isdir(source) or is_pattern(source)
+    files = list(find_numbered(source).files.values()) if numbered else [source]
     try:
-        if source.is_file():
-            files = [source]
-        else:
-            files = sorted(path for path in (source if source.is_dir() else source.parent).iterdir() if path.is_file())
         stats = [path.stat() for path in files]
     except OSError as error:
         raise file_error(source, error, "read") from error

@@ -148,7 +148,8 @@ class TestFailures:
     def test_ctrl_c(self, chain, photo, capsys):
         chain.failure = KeyboardInterrupt()
         assert main(["capture", str(photo)]) == EXIT_CODES[ErrorCode.CANCELLED]
-        assert capsys.readouterr().err.splitlines()[-1].startswith("mien: Stopped")
+        last = capsys.readouterr().err.splitlines()[-1]
+        assert last.startswith("mien: Stopped") and last.endswith("a clip goes on where it was.")
         assert names(photo.parent) == {"anna.jpg"}
 
     def test_a_mistake_of_ours_asks_for_a_report(self, chain, photo, capsys):

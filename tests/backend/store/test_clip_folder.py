@@ -50,6 +50,17 @@ def test_one_more_numbered_picture_is_other_footage(tmp_path):
     assert len({*before, *after}) == 4
 
 
+def test_results_beside_numbered_pictures_are_no_other_footage(tmp_path):
+    for number in range(2):
+        (tmp_path / f"a.{number:04d}.png").write_bytes(b"1")
+    before = fingerprint(tmp_path, ASKED), fingerprint(tmp_path / "a.####.png", ASKED)
+    for name in ("a.take.npz", "a.people.png", "a.overlay.mp4", "other.0001.exr"):
+        (tmp_path / name).write_bytes(b"result")
+    assert before == (fingerprint(tmp_path, ASKED), fingerprint(tmp_path / "a.####.png", ASKED))
+    (tmp_path / "a.0001.png").write_bytes(b"retouched")
+    assert before[1] != fingerprint(tmp_path / "a.####.png", ASKED)
+
+
 def test_footage_that_is_gone(tmp_path):
     with pytest.raises(MienError) as caught:
         fingerprint(tmp_path / "gone" / "a.mov", ASKED)
