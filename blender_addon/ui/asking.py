@@ -96,9 +96,10 @@ def scene_options(settings: Any, start: int, timing: str | None = None, use_came
 def _start(settings: Any, scene: Any, found: Facts) -> int:
     if settings.start_mode == "GIVEN":
         return int(settings.start)
-    if settings.start_mode == "SOURCE":
-        return int(settings.range_first if settings.use_range else found.first)
-    return int(scene.frame_current)
+    if settings.start_mode == "CURRENT":
+        return int(scene.frame_current)
+    first = settings.range_first if settings.use_range else found.first
+    return int(first + (settings.scene_shift if settings.start_mode == "SCENE" else 0))
 
 
 def _reused(settings: Any, context: Any) -> Any | None:

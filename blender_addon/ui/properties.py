@@ -37,13 +37,14 @@ def _heads(_settings: Any, _context: Any) -> list[tuple[str, str, str]]:
 
 
 def _source_changed(settings: Any, _context: Any) -> None:
-    """Another source: all of it, and its rate."""
+    """Another source: all of it, and not where the scene has the one before."""
     if not settings.source:
         return
     found = facts_now(bpy.path.abspath(settings.source))
     settings.use_range = False
     settings.range_first, settings.range_last = found.first, found.last
-    settings.start_mode = "CURRENT"
+    if settings.start_mode == "SCENE":
+        settings.start_mode = "CURRENT"
 
 
 class MienReference(bpy.types.PropertyGroup):
@@ -121,7 +122,11 @@ class MienSettings(bpy.types.PropertyGroup):
             ("CURRENT", "Current Frame", "At the current frame of the scene"),
             ("SOURCE", "Clip Frame", "At the number that the first frame has in the clip"),
             ("GIVEN", "Given Frame", "At a frame of your choice"),
+            ("SCENE", "As in Scene", "Where the scene shows the clip already, if it was taken from there"),
         ],
+    )
+    scene_shift: IntProperty(
+        name="Scene Shift", description="Scene frame that shows a frame of the clip, less the number of that frame"
     )
     start: IntProperty(name="Start Frame", description="Frame of the scene at which the performance begins", default=1)
     smoothing: FloatProperty(

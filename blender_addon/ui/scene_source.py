@@ -35,7 +35,7 @@ class SceneSource:
 def names(scene: Any) -> Iterator[tuple[str, str, str]]:
     """What can be taken from a scene: kind and name for `find`, and a label; cheap enough for a menu."""
     if background := _background(scene):
-        yield "CAMERA", "", f"Camera: {background.name}"
+        yield "CAMERA", "", f"Camera: {_shown(background).name}"
     for strip in _strips(scene):
         yield "STRIP", strip.name, f"Strip: {strip.name}"
     for clip in bpy.data.movieclips:
@@ -46,7 +46,9 @@ def find(scene: Any, kind: str, name: str) -> SceneSource | None:
     """The source of one of the entries of `names`; None when it is gone."""
     if kind == "CAMERA":
         found = _background(scene)
-        return _image(found) if isinstance(found, bpy.types.Image) else _clip(found) if found else None
+        if found is None:
+            return None
+        return _clip(found.clip) if found.source == "MOVIE_CLIP" else _image(found, scene.camera.data)
     if kind == "STRIP":
         found = next((strip for strip in _strips(scene) if strip.name == name or not name), None)
         return _strip(found) if found else None
@@ -55,15 +57,19 @@ def find(scene: Any, kind: str, name: str) -> SceneSource | None:
 
 
 def _background(scene: Any) -> Any | None:
-    """The clip or the moving image behind the scene's camera."""
+    """What has a clip or a moving image behind the scene's camera."""
     if scene.camera is None or scene.camera.type != "CAMERA":
         return None
     for item in scene.camera.data.background_images:
         if item.source == "MOVIE_CLIP" and item.clip is not None:
-            return item.clip
+            return item
         if item.source == "IMAGE" and item.image is not None and item.image.source in {"MOVIE", "SEQUENCE"}:
-            return item.image
+            return item
     return None
+
+
+def _shown(background: Any) -> Any:
+    return background.clip if background.source == "MOVIE_CLIP" else background.image
 
 
 def _strips(scene: Any) -> Iterator[Any]:
@@ -87,9 +93,20 @@ def _clip(clip: Any) -> SceneSource:
     return SceneSource(clip.name, path, clip.frame_start, first)
 
 
-def _image(image: Any) -> SceneSource:
+def _image(background: Any, camera: Any) -> SceneSource:
+    """An image behind a camera shows its picture n on the scene frame `frame_start` + n - 1 - `frame_offset`."""
+    image, user = background.image, background.image_user
     path = _absolute(image.filepath, image)
-    return SceneSource(image.name, (sequences.pattern_of(path) or path) if image.source == "SEQUENCE" else path)
+    if image.source == "SEQUENCE":
+        path = sequences.pattern_of(path) or path
+    if camera.animation_data is not None and camera.animation_data.action is not None:  # retimed
+        return SceneSource(image.name, path)
+    known, last = facts_now(path), user.frame_offset + user.frame_duration
+    first = max(user.frame_offset + 1, known.first)
+    start = user.frame_start + first - 1 - user.frame_offset
+    if user.frame_duration <= 1 or (first == known.first and last >= known.last):
+        return SceneSource(image.name, path, start)
+    return SceneSource(image.name, path, start, first, max(first, min(last, known.last)))
 
 
 def _strip(strip: Any) -> SceneSource:

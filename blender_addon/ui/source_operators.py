@@ -109,7 +109,8 @@ class MIEN_OT_source_from_scene(bpy.types.Operator):
             settings.use_range, settings.range_first = True, found.first
             settings.range_last = known.last if found.last is None else found.last
         if found.start is not None:
-            settings.start_mode, settings.start = "GIVEN", found.start
+            settings.scene_shift = found.start - (known.first if found.first is None else found.first)
+            settings.start_mode = "SCENE"
         return {"FINISHED"}
 
 

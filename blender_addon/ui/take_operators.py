@@ -67,8 +67,9 @@ class MIEN_OT_apply_take(bpy.types.Operator):
         start = settings.start if settings.start_mode == "GIVEN" else scene.frame_current
         try:
             take = Take.load(item.path)
-            if settings.start_mode == "SOURCE" and "frame" in take.extra:
+            if settings.start_mode in {"SOURCE", "SCENE"} and "frame" in take.extra:
                 start = int(take.extra["frame"][0])
+                start += settings.scene_shift if settings.start_mode == "SCENE" else 0
             options = ApplyOptions(start, settings.timing, settings.neck_share, item.path)
             applied = apply_take(active_head(context), take, scene, options)
         except MienError as error:

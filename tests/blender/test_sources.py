@@ -133,9 +133,19 @@ def test_another_source_forgets_the_range_of_the_last_one(mien: Any, footage: Pa
 
     settings = bpy.context.scene.mien
     settings.source = str(footage / "even.mp4")
-    settings.use_range, settings.range_last, settings.start_mode = True, 3, "GIVEN"
+    settings.use_range, settings.range_last, settings.start_mode = True, 3, "SCENE"
     settings.source = str(footage / "numbered")
     assert not settings.use_range and settings.range_last == 1008 and settings.start_mode == "CURRENT"
+
+
+@pytest.mark.parametrize("mode", ["SOURCE", "GIVEN"])
+def test_another_source_begins_where_the_artist_wants_it(mien: Any, footage: Path, mode: str) -> None:
+    import bpy
+
+    settings = bpy.context.scene.mien
+    settings.start_mode = mode
+    settings.source = str(footage / "numbered")
+    assert settings.start_mode == mode
 
 
 def test_the_clip_behind_the_camera_is_offered(mien: Any, footage: Path) -> None:
@@ -157,9 +167,48 @@ def test_the_clip_behind_the_camera_is_offered(mien: Any, footage: Path) -> None
     settings = scene.mien
     assert settings.source == str(footage / "even.mp4")
     assert (settings.use_range, settings.range_first, settings.range_last) == (True, 5, 40)
-    assert (settings.start_mode, settings.start) == ("GIVEN", 21)
     assert len(bpy.data.movieclips) == 1
-    assert mien("ui.asking").request_from(settings, bpy.context, settings.source).scene_options.start == 21
+    assert _start(mien) == 21
+    settings.range_first = 15  # less of it still begins where the scene shows that
+    assert _start(mien) == 31
+    settings.use_range = False
+    assert _start(mien) == 17
+
+
+@pytest.mark.parametrize(
+    ("name", "user", "ranged", "start"),
+    [
+        ("even.mp4", (51, 0, 40), None, 51),
+        ("even.mp4", (51, 10, 20), (11, 30), 51),
+        ("even.mp4", (51, 10, 30), (11, 40), 51),
+        ("numbered", (1, 1000, 8), None, 1),
+        ("numbered", (101, 1004, 2), (1005, 1006), 101),
+    ],
+)
+def test_the_image_behind_the_camera_is_taken_where_it_is_shown(
+    mien: Any, footage: Path, name: str, user: tuple[int, int, int], ranged: tuple[int, int] | None, start: int
+) -> None:
+    import bpy
+
+    scene = bpy.context.scene
+    scene.camera = bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera"))
+    behind = scene.camera.data.background_images.new()
+    behind.image = mien("camera.footage").load_footage(footage / name).image
+    shown = behind.image_user
+    shown.frame_start, shown.frame_offset, shown.frame_duration = user
+    assert f"operator:mien.source_from_scene:Camera: {behind.image.name}" in draw(bpy.types.MIEN_MT_from_scene)
+    bpy.ops.mien.source_from_scene(kind="CAMERA")
+    settings = scene.mien
+    assert settings.use_range == bool(ranged)
+    assert ranged is None or (settings.range_first, settings.range_last) == ranged
+    assert _start(mien) == start
+
+
+def _start(mien: Any) -> int:
+    import bpy
+
+    settings = bpy.context.scene.mien
+    return int(mien("ui.asking").request_from(settings, bpy.context, settings.source).scene_options.start)
 
 
 def test_a_trimmed_strip_gives_its_range(mien: Any, footage: Path) -> None:
@@ -180,7 +229,7 @@ def test_a_trimmed_strip_gives_its_range(mien: Any, footage: Path) -> None:
     bpy.ops.mien.source_from_scene(kind="STRIP", clip="Shot")
     settings = scene.mien
     assert (settings.use_range, settings.range_first, settings.range_last) == (True, 7, 30)
-    assert (settings.start_mode, settings.start) == ("GIVEN", 107)
+    assert _start(mien) == 107
     assert "operator:mien.source_from_scene:Strip: Shot" in draw(bpy.types.MIEN_MT_from_scene)
     images = strips.new_image("Images", str(footage / "numbered" / "shot.1002.png"), channel=2, frame_start=1)
     for number in (1005, 1006, 1007):
