@@ -176,7 +176,8 @@ def _output_paths(options: CaptureOptions, out: str | None) -> OutputPaths:
     folder = Path(out).absolute() if out is not None else source.parent
     paths = OutputPaths(folder, _stem(source), is_clip(source))
     if os.path.isdir(paths.folder):  # where it is missing, so is the photo, which says more
-        check_writable(paths.report)
+        for path in (paths.report, paths.take(1), paths.overlay):
+            check_writable(path)
     return paths
 
 

@@ -147,6 +147,16 @@ def test_one_frame_of_a_clip_named_like_a_pattern(home, clip, capsys):
     assert "\n1 frame, " in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("ending", ["take.npz", "overlay.mp4", "report.json"])
+def test_a_folder_in_place_of_a_result_is_refused_before_the_work(home, clip, capsys, ending):
+    target = clip.with_name(f"take one.{ending}")
+    target.mkdir()
+    assert run(clip) == EXIT_CODES[ErrorCode.NOT_PERMITTED]
+    said = capsys.readouterr().err
+    assert str(target) in said and "Following faces" not in said
+    assert {path.name for path in clip.parent.iterdir()} == {clip.name, target.name}
+
+
 def test_a_range_after_the_end_is_told_as_it_was_given(home, clip, capsys):
     assert run(clip, "--range", "61:") == EXIT_CODES[ErrorCode.USAGE]
     assert f"The range 61: is outside of {clip}." in capsys.readouterr().err
