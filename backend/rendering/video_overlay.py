@@ -152,9 +152,7 @@ class _Mesh:
         a, b, c = (points[self._head.polygons[:, corner]] for corner in range(3))
         normals = np.cross(b - a, c - a)
         towards = -a
-        return (normals * towards).sum(1) / (
-            np.linalg.norm(normals, axis=1) * np.linalg.norm(towards, axis=1) + 1e-12
-        )
+        return (normals * towards).sum(1) / (np.linalg.norm(normals, axis=1) * np.linalg.norm(towards, axis=1) + 1e-12)
 
     @staticmethod
     def _seen(lines: _Lines, facing: np.ndarray) -> np.ndarray:
@@ -269,19 +267,26 @@ def _strip(picture: np.ndarray, title: str, faces: Sequence[OverlayFrame]) -> No
     """The title and each person's label, confidence as a bar, and a mark where the values were filled in."""
     height = max(14, round(STRIP * picture.shape[0] / 720))
     height = min(height, picture.shape[0])
-    scale = height / 44
     strip = picture[-height:]
     strip[:] = strip // 4
-    baseline, gap = round(height * 0.7), round(height * 0.5)
+    needed = _line(strip.copy(), title, faces, height)
+    _line(strip, title, faces, height * min(1.0, strip.shape[1] / needed))
+
+
+def _line(strip: np.ndarray, title: str, faces: Sequence[OverlayFrame], size: float) -> int:
+    """Write what the strip says as large as fits a strip of this height; returns where it ends."""
+    scale, gap = size / 44, round(size * 0.5)
+    baseline = round((strip.shape[0] + 0.4 * size) / 2)
     x = gap
     if title:
         x = _text(strip, title, (x, baseline), scale, (235, 235, 235)) + 2 * gap
     for face in sorted(faces, key=lambda face: face.person):
         colour = _FILLED if face.filled else _COLOURS[(face.person - 1) % len(_COLOURS)]
         x = _text(strip, face.label, (x, baseline), scale, colour) + gap
-        x = _bar(strip, x, float(face.confidence), colour) + gap
+        x = _bar(strip, x, round(2 * size), float(face.confidence), colour) + gap
         note = "filled" if face.filled else f"{face.confidence:.0%}"
         x = _text(strip, note, (x, baseline), scale, colour) + 2 * gap
+    return x
 
 
 def _text(strip: np.ndarray, text: str, place: tuple[int, int], scale: float, colour: tuple[int, int, int]) -> int:
@@ -290,10 +295,10 @@ def _text(strip: np.ndarray, text: str, place: tuple[int, int], scale: float, co
     return place[0] + cv2.getTextSize(text, _FONT, scale, 1)[0][0]
 
 
-def _bar(strip: np.ndarray, x: int, share: float, colour: tuple[int, int, int]) -> int:
+def _bar(strip: np.ndarray, x: int, width: int, share: float, colour: tuple[int, int, int]) -> int:
     """A bar that is full at 1; returns where it ends."""
     height = strip.shape[0]
-    width, top, bottom = 2 * height, round(height * 0.35), round(height * 0.7)
+    top, bottom = round(height * 0.35), round(height * 0.7)
     cv2.rectangle(strip, (x, top), (x + width, bottom), (90, 90, 90), -1)
     cv2.rectangle(strip, (x, top), (x + round(width * min(max(share, 0.0), 1.0)), bottom), colour, -1)
     return x + width

@@ -107,6 +107,17 @@ def test_the_strip_shows_confidence(model: HeadModel, overlay: FrameOverlay) -> 
     assert amounts[2] - amounts[0] == pytest.approx(0.8 * 2 * height, abs=3)
 
 
+def test_the_strip_has_room_for_everybody(overlay: FrameOverlay, model: HeadModel) -> None:
+    people = [face(model, 50.0, person=number, label=f"Person {number}") for number in range(1, 7)]
+
+    def strip(count: int) -> np.ndarray:
+        return overlay.draw(GREY, people[:count], "Frame 21")[-strip_height(GREY) :]
+
+    widths = [int(np.flatnonzero((strip(count) > 60).any((0, 2)))[-1]) for count in (1, 2, 5, 6)]
+    assert widths[0] < widths[1] < SIZE[1] - 8 and max(widths[2:]) < SIZE[1] - 2
+    assert not np.array_equal(strip(5), strip(6))
+
+
 def test_the_title_is_written(model: HeadModel, overlay: FrameOverlay) -> None:
     height = strip_height(GREY)
     plain, titled = (overlay.draw(GREY, [], title)[-height:] for title in ("", "frame 12"))
