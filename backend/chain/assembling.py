@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from backend.faces.people import Person
 from backend.media.clip import ClipInfo
 from backend.solve.camera import Focal
 from backend.solve.gaps import Gap, fill_gaps
+from backend.solve.looking import sideways_units, through_blinks
 from blender_addon.contract.head import HeadDescription
 from blender_addon.contract.options import CaptureOptions
 from blender_addon.contract.projection import camera_matrix
@@ -96,13 +97,16 @@ def assemble(
     time = info.times[span.first : span.last + 1]
     params = FaceParams(**{name: _spread(value, place, len(span)) for name, value in vars(solved.params).items()})
     filled = fill_gaps(time, seen, sure, segment, params, _spread(solved.translation, place, len(span)))
+    eyes = through_blinks(time, filled.valid, segment, filled.params.eyelids, filled.params.eyes)
+    expression = sideways_units(head.expression_names, filled.params.expression, eyes)
+    filled_in = replace(filled.params, eyes=eyes, expression=expression)
     take = Take(
         meta=take_meta(options, head, person.number, rate=info.rate),
         time=time,
         valid=filled.valid,
         confidence=sure,
         identity=solved.shot.identity.astype(np.float32),
-        **{name: getattr(filled.params, name) for name in FRAME_ARRAYS},
+        **{name: getattr(filled_in, name) for name in FRAME_ARRAYS},
         translation=filled.translation,
         camera_matrix=camera_matrix(solved.focal.pixels, info.width, info.height),
         image_size=np.array([info.width, info.height], np.int32),

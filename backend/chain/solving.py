@@ -8,18 +8,19 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from backend.clock import Clock
 from backend.device import available_cores
+from backend.engines.fit.fit import LandmarkFit
 from backend.engines.params import FaceParams
 from backend.faces.people import Person
 from backend.media.clip import ClipInfo
 from backend.progress import Progress
-from backend.reprojection.evidence import Evidence
+from backend.solve.baseline import Baseline
 from backend.solve.camera import Focal
 from backend.solve.frames import FrameSolver, FramesSolution
 from backend.solve.selection import choose_frames
@@ -65,7 +66,7 @@ class Solved:
 
 
 def solve_person(
-    evidence: Evidence,
+    engine: LandmarkFit,
     seen: Seen,
     person: Person,
     info: ClipInfo,
@@ -78,7 +79,7 @@ def solve_person(
     """Solve every frame in which a person was seen.
 
     Args:
-        evidence: The engine, with its head.
+        engine: The engine, with its head.
         seen: All that was seen.
         person: Who.
         info: The clip.
@@ -100,11 +101,13 @@ def solve_person(
         quality = sightings.presence[places] * sightings.frontal[places] * sightings.sharpness[places]
         chosen = choose_frames(sightings.rotation[places], sightings.blendshapes[places], quality, VIEWS)
         records = seen.observations.read(places[chosen])
+        baseline = Baseline.of(sightings.blendshapes[places])
         views = Views(records["landmarks"].astype(np.float64), records["blendshapes"], size, focal)
-        shot = solve_shot(evidence, [views, *references])
+        groups = [replace(group, blendshapes=baseline.removed(group.blendshapes)) for group in (views, *references)]
+        shot = learn_head(engine, groups)
     with clock.stage("frames"):
-        solver = FrameSolver(evidence, shot)
-        solution = _solve_frames(solver, evidence, shot, seen.observations, places, folder, progress)
+        solver = FrameSolver(engine, shot)
+        solution = _solve_frames(solver, engine, shot, baseline, seen.observations, places, folder, progress)
     return Solved(
         shot=shot,
         focal=shot.focal,
@@ -118,35 +121,58 @@ def solve_person(
     )
 
 
+def learn_head(engine: LandmarkFit, groups: Sequence[Views]) -> Shot:
+    """The head of a person from views, before cameras of which the unknown ones are found.
+
+    An unknown focal length is found first, by the plain landmarks. Then the head as the detector sees it gives shape
+    and pose, and is drawn through the landmarks it was seen by.
+    """
+    if any(group.focal.origin == "assumed" for group in groups):
+        focals = solve_shot(engine, groups).focals
+        groups = [replace(group, focal=focal) for group, focal in zip(groups, focals, strict=True)]
+    seen = engine.seen_head()
+    shot = solve_shot(seen, groups, correlation=0.0)
+    return replace(shot, identity=seen.drawn(shot.identity, shot.habits), habits=np.zeros(0))
+
+
 def _solve_frames(
     solver: FrameSolver,
-    evidence: Evidence,
+    engine: LandmarkFit,
     shot: Shot,
+    baseline: Baseline,
     observations: Observations,
     places: np.ndarray,
     folder: Path,
     progress: Progress,
 ) -> FramesSolution:
     """All frames; those that an earlier capture solved with the same head are taken from disk."""
-    asked = (evidence.head.sha256, shot.identity.tobytes(), shot.focal, places.tobytes())
+    asked = (
+        engine.head.sha256,
+        shot.identity.tobytes(),
+        shot.focal,
+        baseline.scores.tobytes(),
+        places.tobytes(),
+    )
     name = hashlib.sha256(repr(asked).encode()).hexdigest()[:16]
-    with closing(SolvedFrames(folder / f"solved-{name}.bin", evidence.head)) as file:
+    with closing(SolvedFrames(folder / f"solved-{name}.bin", engine.head)) as file:
         file.keep(len(file) // BATCH * BATCH)  # a batch that was cut off is solved again as a whole
-        for solution in _in_order(solver, observations, places[len(file) :]):
+        for solution in _in_order(solver, baseline, observations, places[len(file) :]):
             progress.check_cancelled()
             file.append(solution)
             progress("solve", len(file) / len(places), "Solving frames")
         return file.read(shot.identity)
 
 
-def _in_order(solver: FrameSolver, observations: Observations, places: np.ndarray) -> Iterator[FramesSolution]:
+def _in_order(
+    solver: FrameSolver, baseline: Baseline, observations: Observations, places: np.ndarray
+) -> Iterator[FramesSolution]:
     """Solve batches, a few at a time, and give them in order."""
     ahead: deque[Future[FramesSolution]] = deque()
     with ThreadPoolExecutor(min(AT_ONCE, available_cores()), "solve") as pool:
         for start in range(0, len(places), BATCH):
             records = observations.read(places[start : start + BATCH])
             landmarks = records["landmarks"].astype(np.float64)
-            ahead.append(pool.submit(solver.solve, landmarks, records["blendshapes"]))
+            ahead.append(pool.submit(solver.solve, landmarks, baseline.removed(records["blendshapes"])))
             if len(ahead) > AT_ONCE:
                 yield ahead.popleft().result()
         while ahead:

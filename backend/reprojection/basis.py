@@ -48,6 +48,10 @@ class LandmarkBasis:
     """(N,3) unit normals of the mean"""
     identity_size: int
     expression_size: int
+    habit_size: int = 0
+    """How many of the identity's coefficients, its last ones, move landmarks without being of the head."""
+    slip_size: int = 0
+    """The same of the expression."""
 
     @cached_property
     def stacked(self) -> torch.Tensor:
@@ -91,11 +95,18 @@ class LandmarkBasis:
             root_joint=joint(self.root_joint),
             eye_joints=joint(self.eye_joints),
             identity_size=0,
+            habit_size=0,
         )
 
     @property
+    def shape_size(self) -> int:
+        """Identity coefficients that are the head's."""
+        return self.identity_size - self.habit_size
+
+    @property
     def expression_slice(self) -> slice:
-        return slice(self.identity_size, self.identity_size + self.expression_size)
+        """The head's own units."""
+        return slice(self.identity_size, self.identity_size + self.expression_size - self.slip_size)
 
     @property
     def eyelid_slice(self) -> slice:

@@ -16,7 +16,7 @@ from .gaze import eye_rotations
 from .placing import to_array
 from .problem import State, posed_eyes
 
-BLINK = 0.6
+IRIS_HIDDEN_FROM = 0.6
 """Closure of an eyelid beyond which the iris is hidden."""
 IRIS_CENTRES = [topology.LEFT_IRIS_CENTRE, topology.RIGHT_IRIS_CENTRE]
 
@@ -35,7 +35,7 @@ def iris_gaze(basis: LandmarkBasis, state: State, origins: np.ndarray, direction
     head_to_camera = HEAD_TO_CAMERA @ to_array(state.rotation)
     closure = to_array(state.coefficients)[:, basis.eyelid_slice]
     seen = np.ones((len(closure), 2), bool)
-    seen[:, : closure.shape[1]] = closure < BLINK
+    seen[:, : closure.shape[1]] = closure < IRIS_HIDDEN_FROM
     return eye_rotations(origins, directions, eye_joints @ HEAD_TO_CAMERA, rest_iris, head_to_camera, seen)
 
 
@@ -50,7 +50,7 @@ def face_params(
     """The parameters of B faces; identity components that the basis lacks are zero."""
     count, coefficients = len(crop_transform), to_array(state.coefficients)
     identity = np.zeros((count, head.identity.shape[-1]))
-    identity[:, : basis.identity_size] = coefficients[:, : basis.identity_size]
+    identity[:, : basis.shape_size] = coefficients[:, : basis.shape_size]
     jaw = np.zeros((count, 3))
     jaw[:, 0] = to_array(state.jaw)
     eyelids = np.zeros((count, 2))

@@ -51,8 +51,8 @@ class FrameSolver:
     def __init__(self, evidence: Evidence, shot: Shot, batch: int = BATCH):
         self._evidence, self._shot, self._batch = evidence, shot, batch
         whole = evidence.basis
-        identity = whole.mean.new_tensor(shot.identity[: whole.identity_size])
-        self._basis = whole.of_person(identity)
+        seen = np.concatenate([shot.identity[: whole.shape_size], shot.habits])
+        self._basis = whole.of_person(whole.mean.new_tensor(seen))
         self._matrix = camera_matrix(shot.focal.pixels, *shot.image_size)
 
     def solve(self, landmarks: np.ndarray, blendshapes: np.ndarray) -> FramesSolution:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -55,6 +55,8 @@ class Shot:
     """width, height of the first group"""
     landmark_error: tuple[np.ndarray, ...]
     """(K,) of each group; see `landmark_errors`"""
+    habits: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    """How the engine's detector always sees this person, in coefficients of its own"""
 
     @property
     def focal(self) -> Focal:
@@ -62,7 +64,7 @@ class Shot:
         return self.focals[0]
 
 
-def solve_shot(evidence: Evidence, groups: Sequence[Views]) -> Shot:
+def solve_shot(evidence: Evidence, groups: Sequence[Views], correlation: float | None = None) -> Shot:
     """Find the identity under which all views together are most likely.
 
     The views' likelihoods are summed against one prior of the identity, whose weight allows for errors that all views
@@ -72,9 +74,10 @@ def solve_shot(evidence: Evidence, groups: Sequence[Views]) -> Shot:
     Args:
         evidence: the engine.
         groups: views of one person, a group for each camera, the shot's own first; at least one view.
+        correlation: instead of `CORRELATION`; 0 where the evidence itself allows for what is wrong in all views.
     """
     counts = [len(group.landmarks) for group in groups]
-    weight = 1 + (sum(counts) - 1) * CORRELATION
+    weight = 1 + (sum(counts) - 1) * (CORRELATION if correlation is None else correlation)
     problem, start, unknown = _problem(evidence, groups, weight)
     solution = minimise_together(problem, start, STEPS)
     focals = [group.focal for group in groups]
@@ -82,11 +85,13 @@ def solve_shot(evidence: Evidence, groups: Sequence[Views]) -> Shot:
     spread = to_array(solution.zoom_sigma) * (weight * FOCAL_DOUBT) ** 0.5
     for group, zoom, sigma in zip(unknown, to_array(solution.zoom), spread, strict=True):
         focals[group] = Focal(float(focals[group].pixels * np.exp(zoom)), "estimated", float(sigma))
-    size, coefficients = evidence.basis.identity_size, to_array(solution.state.coefficients)
+    size, coefficients = evidence.basis.shape_size, to_array(solution.state.coefficients)[0]
     identity = np.zeros(evidence.head.identity.shape[-1])
-    identity[:size] = coefficients[0, :size]
+    identity[:size] = coefficients[:size]
     errors = landmark_errors(problem.at(solution.zoom), solution.state)
-    return Shot(identity, tuple(focals), groups[0].image_size, tuple(np.split(errors, np.cumsum(counts)[:-1])))
+    groups_errors = tuple(np.split(errors, np.cumsum(counts)[:-1]))
+    habits = coefficients[size : evidence.basis.identity_size]
+    return Shot(identity, tuple(focals), groups[0].image_size, groups_errors, habits)
 
 
 def _problem(evidence: Evidence, groups: Sequence[Views], weight: float) -> tuple[SharedProblem, State, list[int]]:

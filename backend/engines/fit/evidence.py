@@ -63,22 +63,29 @@ def depth_bias() -> np.ndarray:
     return np.load(DEPTH_BIAS_FILE, allow_pickle=False).astype(np.float64)
 
 
-def observe(seen: np.ndarray, basis: LandmarkBasis, rotation: torch.Tensor, scale: np.ndarray) -> Observation:
+def observe(
+    seen: np.ndarray,
+    basis: LandmarkBasis,
+    rotation: torch.Tensor,
+    scale: np.ndarray,
+    depth_sigma: float = DEPTH_SIGMA,
+) -> Observation:
     """Observations of B faces.
 
     Args:
         seen: (B,478,3) landmarks in crop NDC, depth in the scale of x.
         rotation: (B,3,3) a first guess of the head rotation, from which visibility follows.
         scale: (B,) a first guess of the crop NDC per metre.
+        depth_sigma: of depths, as a fraction of the face box.
     """
     like = basis.mean
     sigma = POINT_SIGMA * BOX_SIDE / np.sqrt(np.maximum(landmark_weights(), UNSEEN**-2.0))
     facing = (basis.normals @ rotation[:, 2, :, None])[..., 0]
     visible = ((facing + 0.15) / 0.45).clamp(UNSEEN**-2.0, 1)
     sigma = like.new_tensor(sigma) / visible.sqrt()
-    depth_sigma = sigma * (DEPTH_SIGMA / POINT_SIGMA)
+    depths = sigma * (depth_sigma / POINT_SIGMA)
     away = rotation[:, 2, 2, None] * like.new_tensor(scale)[:, None] * like.new_tensor(depth_bias())
-    return Observation(like.new_tensor(seen[..., :2]), like.new_tensor(seen[..., 2]) + away, sigma, depth_sigma)
+    return Observation(like.new_tensor(seen[..., :2]), like.new_tensor(seen[..., 2]) + away, sigma, depths)
 
 
 def score_prior(head: HeadDescription, basis: LandmarkBasis, blendshapes: np.ndarray) -> Prior:

@@ -22,6 +22,7 @@ from blender_addon.contract.errors import ErrorCode, MienError
 from blender_addon.contract.head import HeadDescription
 from blender_addon.contract.projection import HEAD_TO_CAMERA
 
+from .detection import SeenHead
 from .evidence import known_units, observe, score_prior
 
 EMBEDDING = "mediapipe478"
@@ -104,6 +105,10 @@ class LandmarkFit:
         state = minimise(problem, start, PERSPECTIVE_STEPS)
         gaze = pinhole_gaze(self.basis, state, landmarks, camera_matrix)
         return face_params(self.head, self.basis, state, transforms, params.crop_camera, gaze), to_array(state.camera)
+
+    def seen_head(self) -> SeenHead:
+        """Evidence that allows for what the detector gets wrong of a person in all views."""
+        return SeenHead(self.head, self.basis)
 
     def observe(
         self, basis: LandmarkBasis, seen: np.ndarray, rotation: torch.Tensor, scale: np.ndarray
