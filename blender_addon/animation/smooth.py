@@ -20,14 +20,23 @@ from .record import KEY_ACTION, TakeRecord, read_record, write_record
 from .timing import key_frames
 
 
-def performance_of(mesh_object: Any) -> Any | None:
-    """The action with the performance of a head: the one that it plays, else that of its last strip."""
-    parts = parts_of(mesh_object)
-    data = parts.rig.animation_data
+def performances_of(mesh_object: Any) -> list[Any]:
+    """The actions with performances of a head: the one that it plays, then those of its strips, the last one first.
+
+    Raises:
+        MienError: BAD_HEAD.
+    """
+    data = parts_of(mesh_object).rig.animation_data
     if data is None:
-        return None
+        return []
     strips = [strip.action for track in data.nla_tracks for strip in track.strips]
-    return next((action for action in (data.action, *reversed(strips)) if read_record(action) is not None), None)
+    actions = (data.action, *reversed(strips))
+    return list(dict.fromkeys(action for action in actions if read_record(action) is not None))
+
+
+def performance_of(mesh_object: Any) -> Any | None:
+    """The first of `performances_of`; None for a head without one."""
+    return next(iter(performances_of(mesh_object)), None)
 
 
 def record_of(mesh_object: Any) -> TakeRecord | None:
@@ -51,6 +60,7 @@ def resmooth(
     strength: float,
     groups: Mapping[Group, float] | None = None,
     force: bool = False,
+    action: Any | None = None,
 ) -> None:
     """Rewrite the values of a head's performance for another smoothing; its keys stay where they are in time.
 
@@ -60,6 +70,7 @@ def resmooth(
         strength: 0 for the unsmoothed values, 0.5 is the default, 1 is strong.
         groups: Factors on it by group of channels, see `contract.smoothing`.
         force: Overwrite what was edited by hand.
+        action: Which of `performances_of`; None for the first.
 
     Raises:
         MienError: USAGE without a performance, with `details["cause"]` "edited" for curves that were edited by hand, or
@@ -67,7 +78,7 @@ def resmooth(
             BAD_HEAD.
     """
     parts = parts_for(mesh_object, take)
-    action, record = _performance(mesh_object)
+    action, record = _performance(mesh_object, action)
     _require_take(take, record)
     key_action = _key_action(action)
     if not force and checksum(action, key_action, parts) != record.checksum:
@@ -94,8 +105,8 @@ def _rewrite(parts: HeadParts, action: Any, take: Take, record: TakeRecord) -> N
         rewrite_curves(compat.channels_in(animated, owner), found, frames, holds)
 
 
-def _performance(mesh_object: Any) -> tuple[Any, TakeRecord]:
-    action = performance_of(mesh_object)
+def _performance(mesh_object: Any, action: Any | None = None) -> tuple[Any, TakeRecord]:
+    action = action or performance_of(mesh_object)
     record = read_record(action)
     if action is None or record is None:
         message = f"'{mesh_object.name}' has no captured performance."

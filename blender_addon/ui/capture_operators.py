@@ -73,8 +73,8 @@ def wait_for(operator: Any, job: str) -> set[str]:
     """Wait until a capture is over and report its error."""
     current = session()
     current.wait(lambda: job not in current.captures)
-    if current.error:
-        operator.report({"ERROR"}, str(current.error))
+    if error := current.errors.get(job):
+        operator.report({"ERROR"}, str(error))
         return {"CANCELLED"}
     return {"FINISHED"}
 

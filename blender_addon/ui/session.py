@@ -42,6 +42,7 @@ class Session(Backend):
 
     Attributes:
         captures: Those that run, by job, also for files that are closed.
+        errors: Why captures of the open file failed, by job.
         people: Who was found in the source that was captured last.
         jobs: The jobs on the backend's disk, the newest first, as told last.
         previews: The heads that show what captures see.
@@ -50,6 +51,7 @@ class Session(Backend):
     def __init__(self, watch: Callable[[], None]) -> None:
         super().__init__(watch)
         self._newest: dict[str, PreviewReady] = {}
+        self.errors: dict[str, MienError] = {}
         self.captures: dict[str, Running] = {}
         self.people: People | None = None
         self.jobs: tuple[JobSummary, ...] = ()
@@ -96,6 +98,7 @@ class Session(Backend):
         self._add(capture)
 
     def _add(self, capture: Running) -> None:
+        self.errors.pop(capture.job, None)
         self.captures[capture.job] = capture
         self.remember()
         self._watch()
@@ -222,6 +225,7 @@ class Session(Backend):
         elif isinstance(event, CaptureFailed):
             self._end(capture.job)
             self.people = people_of_error(capture.request, event.error) or self.people
+            self.errors[capture.job] = event.error
             if event.error.code is not ErrorCode.CANCELLED:
                 self.error = event.error
                 tell("ERROR", str(event.error))
@@ -276,7 +280,7 @@ class Session(Backend):
             head = self.client().head(event.takes[0].meta.head_sha256)
             warnings = finish(request, event, head)
         except MienError as error:
-            self.error = error
+            self.error = self.errors[capture.job] = error
             tell("ERROR", str(error))
             return
         for warning in warnings:

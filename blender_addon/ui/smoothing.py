@@ -15,8 +15,8 @@ from typing import Any
 
 import bpy
 
-from ..animation.record import TakeRecord
-from ..animation.smooth import record_of, resmooth
+from ..animation.record import TakeRecord, read_record
+from ..animation.smooth import performances_of, resmooth
 from ..contract.errors import ErrorCode, MienError
 from ..contract.smoothing import GROUPS
 from ..contract.take import Take
@@ -48,17 +48,21 @@ def _follows(item: Any, record: TakeRecord) -> bool:
     return all(abs(one - other) < _SAME for one, other in pairs)
 
 
-def playing(path: str) -> Iterator[tuple[Any, TakeRecord]]:
-    """The heads that play a take, with what their actions remember of it."""
-    for item in names.heads(bpy.data.objects):
-        if names.is_preview(item):
-            continue
+def playing(item: Any) -> Iterator[tuple[Any, Any, TakeRecord]]:
+    """The heads of its scene that play a take, with each action of it and what that remembers.
+
+    Args:
+        item: The take's entry in the list.
+    """
+    for head in names.heads(item.id_data.objects):
         try:
-            record = record_of(item)
+            actions = performances_of(head)
         except MienError:  # the head has lost its rig: it plays nothing
             continue
-        if record is not None and record.take_file == path:
-            yield item, record
+        for action in actions:
+            record = read_record(action)
+            if record is not None and record.take_file == item.path:
+                yield head, action, record
 
 
 def problem_of(item: Any) -> MienError | None:
@@ -117,15 +121,15 @@ def apply(item: Any, force: bool = False) -> None:
     global _cost
     begin = time.perf_counter()
     _problems.pop(item.path, None)
-    late = [head for head, record in playing(item.path) if not _follows(item, record)]
+    late = [(head, action) for head, action, record in playing(item) if not _follows(item, record)]
     if not late:
         return
     try:
         take = _take(item.path)
-        for head in late:
-            sure = force or time.monotonic() - _written.get(head.name, -_TRUST_SECONDS) < _TRUST_SECONDS
-            resmooth(head, take, round(item.smoothing, 4), _factors(item), force=sure)
-            _written[head.name] = time.monotonic()
+        for head, action in late:
+            sure = force or time.monotonic() - _written.get(action.name, -_TRUST_SECONDS) < _TRUST_SECONDS
+            resmooth(head, take, round(item.smoothing, 4), _factors(item), sure, action)
+            _written[action.name] = time.monotonic()
     except MienError as error:
         _problems[item.path] = _with_remedy(error)
     _cost = time.perf_counter() - begin

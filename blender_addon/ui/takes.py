@@ -21,7 +21,7 @@ def performance(context: Any) -> tuple[Any, TakeRecord] | None:
     take = active_take(context)
     if take is None:
         return None
-    active, found = active_head(context), list(smoothing.playing(take.path))
+    active, found = active_head(context), [(head, record) for head, _, record in smoothing.playing(take)]
     return next((item for item in found if item[0] == active), next(iter(found), None))
 
 

@@ -308,6 +308,51 @@ def test_a_take_goes_to_the_nla_and_to_another_head(panel: Panel, mien: Any, tmp
     assert first.parent.animation_data.action is not None
 
 
+def test_smoothing_reaches_strips_and_what_is_played(panel: Panel, mien: Any, tmp_path: Path) -> None:
+    import bpy
+
+    settings = bpy.context.scene.mien
+    bpy.ops.mien.capture_performance(filepath=clip(tmp_path, frames=30), wait=True)
+    settings.reuse_head, head = True, bpy.context.object
+    bpy.ops.mien.push_to_nla()
+    settings.start_mode, settings.start = "GIVEN", 101
+    bpy.ops.mien.apply_take()  # the same take twice
+    bpy.ops.mien.push_to_nla()
+    bpy.ops.mien.capture_performance(filepath=clip(tmp_path, "shot_020.mp4", frames=30), wait=True)
+    records = mien("animation.record").read_record
+    settings.takes[0].smoothing = 0.875
+    assert sorted(records(action).smoothing for action in mien("animation.smooth").performances_of(head)) == [
+        pytest.approx(settings.takes[1].smoothing), 0.875, 0.875,
+    ]  # fmt: skip
+    assert mien("ui.smoothing").problem_of(settings.takes[0]) is None
+
+
+def test_the_slider_smooths_in_its_own_scene(panel: Panel, mien: Any, tmp_path: Path) -> None:
+    import bpy
+
+    bpy.ops.mien.capture_performance(filepath=clip(tmp_path, frames=30), wait=True)
+    first, head = bpy.context.scene, bpy.context.object
+    before = curve(mien, head, "mouthSmileLeft")
+    bpy.ops.scene.new(type="FULL_COPY")
+    (copied,) = mien("rig.names").heads(bpy.context.scene.objects)
+    bpy.context.scene.mien.takes[0].smoothing = 0.0
+    np.testing.assert_array_equal(curve(mien, head, "mouthSmileLeft"), before)
+    assert roughness(curve(mien, copied, "mouthSmileLeft")) > roughness(before)
+    mien("ui.ticker").after_undo()
+    np.testing.assert_array_equal(curve(mien, head, "mouthSmileLeft"), before)
+    assert first.mien.takes[0].smoothing == pytest.approx(0.5)
+
+
+def test_who_waits_is_told_of_the_own_capture_only(panel: Panel, tmp_path: Path) -> None:
+    import bpy
+
+    bpy.ops.mien.capture_performance(filepath=clip(tmp_path, "bad.mp4", error=True))
+    assert bpy.ops.mien.capture_performance(filepath=clip(tmp_path, frames=4), wait=True) == {"FINISHED"}
+    assert "bad.mp4" in str(panel.session.error)
+    with pytest.raises(RuntimeError, match="No face in"):
+        bpy.ops.mien.capture_performance(filepath=clip(tmp_path, "bad.mp4", error=True), wait=True)
+
+
 def test_a_cancelled_capture_leaves_the_active_head_as_it_was(panel: Panel, mien: Any, tmp_path: Path) -> None:
     import bpy
 
