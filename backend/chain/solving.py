@@ -125,14 +125,14 @@ def learn_head(engine: LandmarkFit, groups: Sequence[Views]) -> Shot:
     """The head of a person from views, before cameras of which the unknown ones are found.
 
     An unknown focal length is found first, by the plain landmarks. Then the head as the detector sees it gives shape
-    and pose, and is drawn through the landmarks it was seen by.
+    and pose, and is drawn through the landmarks it was seen by; from there the plain landmarks have the last word.
     """
     if any(group.focal.origin == "assumed" for group in groups):
         focals = solve_shot(engine, groups).focals
         groups = [replace(group, focal=focal) for group, focal in zip(groups, focals, strict=True)]
     seen = engine.seen_head()
     shot = solve_shot(seen, groups, correlation=0.0)
-    return replace(shot, identity=seen.drawn(shot.identity, shot.habits), habits=np.zeros(0))
+    return solve_shot(seen.near(seen.drawn(shot.identity, shot.habits)), groups, correlation=1.0)
 
 
 def _solve_frames(

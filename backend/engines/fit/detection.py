@@ -109,6 +109,35 @@ class SeenHead:
         result[:size] += change - direction * (direction @ change)
         return result
 
+    def near(self, identity: np.ndarray) -> HeadNear:
+        """Evidence of the plain landmarks for a head as large as the average one, near an identity (S,)."""
+        return HeadNear(self.head, _of_usual_size(self._own, self._size), identity)
+
+
+class HeadNear:
+    """Plain evidence with the identity expected near a known one instead of near the average.
+
+    Args:
+        head: the head.
+        basis: its landmarks.
+        identity: (S,) the expected one.
+    """
+
+    def __init__(self, head: HeadDescription, basis: LandmarkBasis, identity: np.ndarray):
+        self.head, self.basis = head, basis
+        self._identity = basis.mean.new_tensor(identity[: basis.identity_size])
+
+    def observe(self, basis: LandmarkBasis, seen: np.ndarray, rotation: torch.Tensor, scale: np.ndarray) -> Observation:
+        """What is believed of landmarks; see `Evidence`."""
+        return observe(seen, basis, rotation, scale)
+
+    def prior(self, basis: LandmarkBasis, scores: np.ndarray) -> Prior:
+        """What is believed of coefficients after 52 blendshape scores (B,52); see `Evidence`."""
+        plain = score_prior(self.head, basis, scores)
+        mean = plain.mean.clone()
+        mean[:, : basis.identity_size] += self._identity[: basis.identity_size]
+        return replace(plain, mean=mean)
+
 
 def _size_direction(basis: LandmarkBasis) -> torch.Tensor:
     """(S,) unit direction of identities along which landmarks, to first order, grow the most."""

@@ -79,7 +79,7 @@ def test_pose_place_and_expression_come_back(person, solution):
 def test_both_passes_together_place_the_head(head, engine, model):
     """Size and distance are told apart by the prior alone; the motion is right for all that."""
     turns, steps = [], []
-    for seed in range(4):
+    for seed in range(8):
         person = make_person(head, model, seed, 16, noise=0.005)
         focal = Focal(focal_pixels(50.0, *CLIP), "given")
         shot = solve_shot(engine, [Views(person.landmarks, person.scores, CLIP, focal)])
