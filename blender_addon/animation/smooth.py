@@ -26,11 +26,7 @@ def performances_of(mesh_object: Any) -> list[Any]:
     Raises:
         MienError: BAD_HEAD.
     """
-    data = parts_of(mesh_object).rig.animation_data
-    if data is None:
-        return []
-    strips = [strip.action for track in data.nla_tracks for strip in track.strips]
-    actions = (data.action, *reversed(strips))
+    actions = _actions(parts_of(mesh_object).rig)
     return list(dict.fromkeys(action for action in actions if read_record(action) is not None))
 
 
@@ -50,8 +46,8 @@ def curves_changed(mesh_object: Any) -> bool:
     Raises:
         MienError: USAGE for a head without a performance; BAD_HEAD.
     """
-    action, record = _performance(mesh_object)
-    return checksum(action, _key_action(action), parts_of(mesh_object)) != record.checksum
+    parts, (action, record) = parts_of(mesh_object), _performance(mesh_object)
+    return checksum(action, _key_action(action, parts), parts) != record.checksum
 
 
 def resmooth(
@@ -80,7 +76,7 @@ def resmooth(
     parts = parts_for(mesh_object, take)
     action, record = _performance(mesh_object, action)
     _require_take(take, record)
-    key_action = _key_action(action)
+    key_action = _key_action(action, parts)
     if not force and checksum(action, key_action, parts) != record.checksum:
         message = f"The curves of '{action.name}' were edited after the capture, and smoothing would overwrite that."
         remedy = "Push the edited action to the NLA and apply the take again, or smooth anyway."
@@ -101,7 +97,10 @@ def resmooth(
 def _rewrite(parts: HeadParts, action: Any, take: Take, record: TakeRecord) -> None:
     curves = curves_of(parts, take, np.array(record.origin), record.neck_share)
     frames, holds = key_frames(take, record.start, record.rate, record.timing), held_keys(take)
-    for owner, animated, found in ((parts.rig, action, curves.rig), (parts.keys, _key_action(action), curves.keys)):
+    for owner, animated, found in (
+        (parts.rig, action, curves.rig),
+        (parts.keys, _key_action(action, parts), curves.keys),
+    ):
         rewrite_curves(compat.channels_in(animated, owner), found, frames, holds)
 
 
@@ -120,14 +119,35 @@ def _require_take(take: Take, record: TakeRecord) -> None:
         raise MienError(ErrorCode.BAD_TAKE, message, "Apply that take first.", {"cause": "other"})
 
 
-def _key_action(action: Any) -> Any:
-    """The action of the shape keys; since 4.4 it is the same one, except in files of older versions.
+def _key_action(action: Any, parts: HeadParts) -> Any:
+    """The action of the shape keys; since 4.4 it is the same one, except in files of older versions and where Blender
+    copied a head: it gives the copies of rig and keys a copy of the action each.
 
     Raises:
         MienError: BAD_HEAD when it was deleted.
     """
     found = action.get(KEY_ACTION)
-    if found is None and (KEY_ACTION in action.keys() or not compat.ONE_ACTION):
+    if found is not None:
+        return found
+    if KEY_ACTION in action.keys() or not compat.ONE_ACTION:
         message = f"The shape keys' half of '{action.name}' was deleted."
         raise MienError(ErrorCode.BAD_HEAD, message, "Undo that, or apply the take again.")
-    return found or action
+    played = _actions(parts.keys)
+    if action in played:
+        return action
+    return next((other for other in played if _origin(other) == _origin(action)), action)
+
+
+def _actions(owner: Any) -> list[Any]:
+    """The action that a data-block plays, and those of its strips, the last one first."""
+    data = owner.animation_data
+    if data is None:
+        return []
+    strips = [strip.action for track in data.nla_tracks for strip in track.strips]
+    return [action for action in (data.action, *reversed(strips)) if action is not None]
+
+
+def _origin(action: Any) -> tuple[object, ...] | None:
+    """What copies of an action have in common."""
+    record = read_record(action)
+    return None if record is None else (record.take_file, record.person, record.start, record.timing)
