@@ -12,6 +12,7 @@ from .facts import Facts, facts
 from .kinds import Kind
 from .panel_base import MienPanel, draw_lines, line_width
 from .pictures import picture, thumbnail
+from .running import Running
 from .session import session
 
 _MOST_PEOPLE = 8
@@ -48,6 +49,8 @@ class MIEN_PT_source(MienPanel, bpy.types.Panel):
             row.operator("mien.stop_live", text="", icon="CANCEL")
         else:
             row.operator("mien.start_live", text="", icon="OUTLINER_OB_CAMERA")
+        if session().live:  # here, since the section Live may be closed
+            _draw_live(layout, session().live)
         if not settings.source:
             layout.label(text="Or drop a photo or clip onto the viewport")
             return
@@ -128,6 +131,20 @@ class MIEN_PT_references(MienPanel, bpy.types.Panel):
         column.operator("mien.remove_reference", text="", icon="REMOVE")
 
 
+def _draw_live(layout: Any, capture: Running) -> None:
+    """What a live capture does, and its buttons."""
+    layout.label(text=capture.live_text(session().phrase))
+    column = layout.column(align=True)
+    row = column.row(align=True)
+    row.operator("mien.live_neutral", icon="USER")
+    row.operator("mien.forget_neutral", text="", icon="LOOP_BACK")
+    if capture.recording:
+        column.operator("mien.live_record", text="Stop Recording", icon="SNAP_FACE", depress=True)
+    else:
+        column.operator("mien.live_record", icon="REC")
+    column.operator("mien.stop_live", icon="CANCEL")
+
+
 class MIEN_PT_live(MienPanel, bpy.types.Panel):
     """A camera drives the head"""
 
@@ -135,28 +152,18 @@ class MIEN_PT_live(MienPanel, bpy.types.Panel):
     bl_parent_id = "MIEN_PT_source"
     bl_options = {"DEFAULT_CLOSED"}
 
+    @classmethod
+    def poll(cls, context: Any) -> bool:
+        """Only while none runs, whose buttons stand above."""
+        return session().live is None
+
     def draw(self, context: Any) -> None:
-        """Draw the device and the buttons."""
-        layout, settings, capture = self.layout, context.scene.mien, session().live
-        row = layout.row(align=True)
-        row.enabled = capture is None
-        row.prop(settings, "live_from", expand=True)
+        """Draw what drives the head, and the button."""
+        layout, settings = self.layout, context.scene.mien
+        layout.row(align=True).prop(settings, "live_from", expand=True)
         if settings.live_from == "CAMERA":
-            field = layout.row()
-            field.enabled = capture is None
-            field.prop(settings, "live_device")
-        if capture is None:
-            layout.operator("mien.start_live", icon="PLAY")
-            return
-        layout.operator("mien.stop_live", icon="CANCEL")
-        row = layout.row(align=True)
-        row.operator("mien.live_neutral", icon="USER")
-        row.operator("mien.forget_neutral", text="", icon="LOOP_BACK")
-        if capture.recording:
-            layout.operator("mien.live_record", text="Stop Recording", icon="SNAP_FACE", depress=True)
-        else:
-            layout.operator("mien.live_record", icon="REC")
-        layout.label(text=capture.live_text(session().phrase))
+            layout.prop(settings, "live_device")
+        layout.operator("mien.start_live", icon="PLAY")
 
 
 CLASSES = (MIEN_MT_from_scene, MIEN_PT_source, MIEN_UL_references, MIEN_PT_references, MIEN_PT_live)
