@@ -30,3 +30,14 @@ def push_to_nla(mesh_object: Any) -> tuple[str, ...]:
         raise MienError(ErrorCode.USAGE, message, "Apply a take to it first.")
     name = owners[0].animation_data.action.name.removeprefix(f"{mesh_object.name} ")
     return tuple(compat.push_down(owner, name) for owner in owners)
+
+
+def scene_frame(mesh_object: Any, action: Any, frame: float) -> float:
+    """Scene frame on which a head shows a frame of one of its actions, also of a strip that was moved or stretched."""
+    data = parts_of(mesh_object).rig.animation_data
+    if data is None or data.action == action:
+        return frame
+    strips = [strip for track in data.nla_tracks for strip in track.strips if strip.action == action]
+    if not strips:
+        return frame
+    return strips[-1].frame_start + (frame - strips[-1].action_frame_start) * strips[-1].scale

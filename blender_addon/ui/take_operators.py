@@ -12,7 +12,7 @@ import bpy
 from bpy.props import BoolProperty, FloatProperty
 
 from ..animation.apply import ApplyOptions, apply_take
-from ..animation.nla import push_to_nla
+from ..animation.nla import push_to_nla, scene_frame
 from ..contract.errors import ErrorCode, MienError
 from ..contract.take import Take
 from ..rig import names
@@ -187,7 +187,7 @@ class MIEN_OT_jump_to_gap(bpy.types.Operator):
         """A head that plays a take with gaps or cuts."""
         if not is_playing(cls, context):
             return False
-        _, found = performance(context)
+        _, _, found = performance(context)
         if not (found.gaps or found.cuts):
             cls.poll_message_set("This take has no gaps and no cuts")
             return False
@@ -195,8 +195,9 @@ class MIEN_OT_jump_to_gap(bpy.types.Operator):
 
     def execute(self, context: Any) -> set[str]:
         """Set the scene's frame; after the last place comes the first."""
-        _, found = performance(context)
-        places = sorted({round(first) for first, _ in found.gaps} | {round(cut) for cut in found.cuts})
+        head, action, found = performance(context)
+        frames = {first for first, _ in found.gaps} | set(found.cuts)
+        places = sorted({round(scene_frame(head, action, frame)) for frame in frames})
         context.scene.frame_set(next_place(places, context.scene.frame_current, self.forward))
         return {"FINISHED"}
 

@@ -16,12 +16,12 @@ def active_take(context: Any) -> Any | None:
     return settings.takes[settings.active_take] if 0 <= settings.active_take < len(settings.takes) else None
 
 
-def performance(context: Any) -> tuple[Any, TakeRecord] | None:
-    """The head that plays the chosen take (the active one, if it does) and how the take lies in the scene."""
+def performance(context: Any) -> tuple[Any, Any, TakeRecord] | None:
+    """The head that plays the chosen take (the active one, if it does), the action, and how the take lies in it."""
     take = active_take(context)
     if take is None:
         return None
-    active, found = active_head(context), [(head, record) for head, _, record in smoothing.playing(take)]
+    active, found = active_head(context), list(smoothing.playing(take))
     return next((item for item in found if item[0] == active), next(iter(found), None))
 
 

@@ -287,6 +287,22 @@ def test_gaps_and_cuts_are_told_and_jumped_to(panel: Panel, mien: Any, tmp_path:
     assert scene.frame_current == 130
 
 
+def test_gaps_of_a_strip_are_found_where_it_was_moved_to(panel: Panel, tmp_path: Path) -> None:
+    import bpy
+
+    bpy.ops.mien.capture_performance(filepath=clip(tmp_path, frames=30, gaps=[[11, 14]], cuts=[21]), wait=True)
+    bpy.ops.mien.push_to_nla()
+    (strip,) = bpy.context.object.parent.animation_data.nla_tracks[0].strips
+    strip.frame_end += 100
+    strip.frame_start += 100
+    strip.scale = 2.0
+    places = []
+    for _ in range(2):
+        bpy.ops.mien.jump_to_gap()
+        places.append(bpy.context.scene.frame_current)
+    assert places == [101 + 2 * 10, 101 + 2 * 20]
+
+
 def test_a_take_goes_to_the_nla_and_to_another_head(panel: Panel, mien: Any, tmp_path: Path) -> None:
     import bpy
 
