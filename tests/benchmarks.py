@@ -41,6 +41,7 @@ from tests.measures import capture, landmark_errors, mirror_difference, round_tr
 from tests.pictures import group_photo, save_astronaut
 from tests.synthetic import make_truth, solve, surface_error
 from tests.video_benchmarks import video
+from tests.video_number_benchmarks import numbers
 
 ROOT = Path(__file__).resolve().parents[1]
 RUNS = 15
@@ -202,7 +203,7 @@ def blender(session: Session, folder: Path) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="bench.py", description="Quality and speed of captures.")
-    measures = {measure.__name__: measure for measure in (quality, speed, video, blender)}
+    measures = {measure.__name__: measure for measure in (quality, speed, video, numbers, blender)}
     parser.add_argument("--only", choices=list(measures), help="what to measure; all by default")
     only = parser.parse_args().only
     session = Session("cpu")
