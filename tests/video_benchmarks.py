@@ -79,7 +79,8 @@ def video(session: Session, folder: Path) -> None:
 
 def _in_own_process(clip: Path) -> dict:
     """Capture a clip in a warm process; frames per second, seconds of each stage, peak memory in bytes."""
-    command = [sys.executable, "-m", "tests.video_benchmarks", str(clip)]
+    code = "import backend, sys, tests.video_benchmarks as own; own.capture_alone(sys.argv[1])"  # threads as in `mien`
+    command = [sys.executable, "-c", code, str(clip)]
     with tempfile.TemporaryDirectory() as home:
         models = Path(home) / "models"
         models.mkdir()
@@ -134,7 +135,7 @@ def _live(clip: Path, folder: Path) -> None:
         driver.client.close()
 
 
-def _capture_alone(clip: str) -> None:
+def capture_alone(clip: str) -> None:
     """In a process of its own: warm up, capture, print what it took."""
     from backend.pipeline import capture
 
@@ -152,6 +153,3 @@ def _peak_memory() -> int:
 
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
-
-if __name__ == "__main__":
-    _capture_alone(sys.argv[1])

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +13,7 @@ import numpy as np
 from backend.faces.landmarker import FaceFinder
 from backend.faces.tracking import Sighting, Tracker
 from backend.media.ahead import ahead
-from backend.media.clip import Clip
+from backend.media.clip import Clip, Frame
 from backend.media.cuts import CutDetector
 from backend.progress import Progress
 from backend.store.observations import Observations
@@ -63,11 +64,9 @@ def observe(
         return
     last = observations.last()
     tracker = Tracker(finder, last, next_track(observations))
-    cuts = CutDetector()
     pace = Pace(len(span), begin - span.first, seconds_after)
-    with ahead(clip.frames(max(begin - 1, span.first), span.last)) as frames:
-        for frame in frames:
-            cut = cuts.is_cut(frame.pixels)
+    with ahead(_with_cuts(clip, max(begin - 1, span.first), span.last)) as frames:
+        for frame, cut in frames:
             if frame.index < begin:
                 continue  # the frame before shows whether a new shot begins with the next one
             progress.check_cancelled()
@@ -76,6 +75,14 @@ def observe(
             progress.frames(pace.count(frame.index - span.first + 1))
             progress("faces", (frame.index - span.first + 1) / len(span), "Following faces")
             show(frame.time, sightings)
+
+
+def _with_cuts(clip: Clip, first: int, last: int) -> Iterator[tuple[Frame, bool]]:
+    """Frames, and whether a new shot begins with them."""
+    cuts = CutDetector()
+    with closing(clip.frames(first, last)) as frames:
+        for frame in frames:
+            yield frame, cuts.is_cut(frame.pixels)
 
 
 def next_track(observations: Observations) -> int:

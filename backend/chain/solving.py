@@ -32,6 +32,8 @@ from .people import Seen
 
 VIEWS = 16
 """Frames from which the head is learnt."""
+FOCAL_VIEWS = 8
+"""Those of them from which an unknown focal length is found."""
 BATCH = 32
 """Frames that are solved and saved at once; see `FrameSolver` for why results do not depend on it."""
 AT_ONCE = 2
@@ -128,11 +130,17 @@ def learn_head(engine: LandmarkFit, groups: Sequence[Views]) -> Shot:
     and pose, and is drawn through the landmarks it was seen by; from there the plain landmarks have the last word.
     """
     if any(group.focal.origin == "assumed" for group in groups):
-        focals = solve_shot(engine, groups).focals
+        focals = solve_shot(engine, [_some(group) for group in groups]).focals
         groups = [replace(group, focal=focal) for group, focal in zip(groups, focals, strict=True)]
     seen = engine.seen_head()
     shot = solve_shot(seen, groups, correlation=0.0)
     return solve_shot(seen.near(seen.drawn(shot.identity, shot.habits)), groups, correlation=1.0)
+
+
+def _some(views: Views) -> Views:
+    """Every so many of the views, at most `FOCAL_VIEWS`: the focal length needs fewer than the head."""
+    step = -(-len(views.landmarks) // FOCAL_VIEWS)
+    return replace(views, landmarks=views.landmarks[::step], blendshapes=views.blendshapes[::step])
 
 
 def _solve_frames(

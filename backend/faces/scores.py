@@ -30,8 +30,6 @@ INPUT_LANDMARKS = np.array([
 # fmt: on
 """(146,) which landmarks the network sees."""
 BLOCKS = 4
-ALONE = 4 * 65536
-"""OpenBLAS's `GEMM_MULTITHREAD_THRESHOLD` times its smallest share for a thread."""
 
 
 class ScoreNetwork:
@@ -90,16 +88,16 @@ class ScoreNetwork:
 
     def _one(self, points: np.ndarray) -> np.ndarray:
         kernel, bias = self._tokens
-        tokens = _product(kernel, points) + bias[:, None]
+        tokens = kernel @ points + bias[:, None]
         kernel, bias = self._channels
-        tokens = np.concatenate([self._extra, _product(tokens, kernel.T) + bias])
+        tokens = np.concatenate([self._extra, tokens @ kernel.T + bias])
         for (token_gain, token_in, token_out), (channel_gain, channel_in, channel_out) in self._blocks:
             mixed = self._normalised(tokens, token_gain)
-            mixed = np.maximum(_product(token_in[0], mixed) + token_in[1][:, None], 0)
-            tokens = tokens + _product(token_out[0], mixed) + token_out[1][:, None]
+            mixed = np.maximum(token_in[0] @ mixed + token_in[1][:, None], 0)
+            tokens = tokens + token_out[0] @ mixed + token_out[1][:, None]
             mixed = self._normalised(tokens, channel_gain)
-            mixed = np.maximum(_product(mixed, channel_in[0].T) + channel_in[1], 0)
-            tokens = tokens + _product(mixed, channel_out[0].T) + channel_out[1]
+            mixed = np.maximum(mixed @ channel_in[0].T + channel_in[1], 0)
+            tokens = tokens + mixed @ channel_out[0].T + channel_out[1]
         kernel, bias = self._answer
         return 1 / (1 + np.exp(-(kernel @ tokens[0] + bias)))
 
@@ -107,16 +105,3 @@ class ScoreNetwork:
         centred = tokens - tokens.mean(axis=1, keepdims=True)
         variance = np.einsum("tc,tc->t", centred, centred) / centred.shape[1]
         return centred * (1 / np.sqrt(variance + self._epsilon))[:, None] * gain
-
-
-def _product(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """The matrix product, on this thread alone.
-
-    NumPy's OpenBLAS shares products of more than `ALONE` multiplications among all cores; where those are busy it then
-    waits for them up to a thousand times longer than the product takes. So it is asked for a few rows at a time.
-    """
-    result = np.empty((len(one), other.shape[1]), dtype=np.float32)
-    step = max(1, ALONE // other.size)
-    for start in range(0, len(one), step):
-        np.matmul(one[start : start + step], other, out=result[start : start + step])
-    return result

@@ -19,7 +19,7 @@ from backend.faces.face import Face
 from backend.faces.following import Followed
 from backend.faces.landmarker import FaceFinder
 
-SEARCH_EVERY = 6
+SEARCH_EVERY = 8
 """Frames between searches of the whole picture while every face is where it should be."""
 SEARCH_TILES_EVERY = 120
 """Frames between searches for small faces, which take ten times as long."""
