@@ -89,6 +89,7 @@ class Story:
     def of_report(cls, report: dict[str, Any], number: int) -> Story:
         """The story of the take with this index in a capture's report."""
         clip, camera = _table(report.get("clip")), _table(report.get("camera"))
+        stopped = _table(report.get("live")).get("problem")  # why a live capture ended by itself
         faces = report.get("faces")
         face = _table(faces[number]) if isinstance(faces, list) and number < len(faces) else {}
         return cls.of_json(
@@ -99,7 +100,7 @@ class Story:
                 "focal_origin": camera.get("origin") or "",
                 "focal_error": camera.get("focal_uncertainty") or 0.0,
                 "static": bool(clip) and bool(camera.get("static")),
-                "problems": clip.get("problems") or (),
+                "problems": clip.get("problems") or ((str(stopped),) if stopped else ()),
             }
         )
 

@@ -138,3 +138,10 @@ def test_live_controls_say_when_nothing_runs(mien: Any) -> None:
     with pytest.raises(RuntimeError, match="needs a clip"):
         bpy.ops.mien.start_live(live_from="FILE")
     assert {"prop:live_from", "operator:mien.start_live"} <= set(draw(bpy.types.MIEN_PT_live))
+
+
+def test_why_a_live_capture_ended_by_itself_is_told_with_its_take(mien: Any) -> None:
+    story = mien("ui.take_properties").Story
+    why = "The camera was unplugged."
+    assert story.of_report({"live": {"problem": why}}, 0).problems == (why,)
+    assert story.of_report({"live": {"problem": None}}, 0).problems == ()
