@@ -113,24 +113,25 @@ def _capture_to_files(
                 files[paths.overlay] = partial(write_png, pixels=draw_overlay(session, result))
         files[paths.report] = partial(write_json, values=report)
         write_together(files)
+        written = list(files)
         if wanted.blend is not None and wanted.program is not None:
             with clock.stage("blender"):
                 takes = [paths.take(number) for number in range(1, len(result.takes) + 1)]
                 head = session.head(options.head)
                 scene = _save_blend(wanted, head, takes, result, options, progress)
             report["blend"] = {name: scene[name] for name in ("blend", "blender", "warnings") if name in scene}
-            files[wanted.blend] = _written
+            written.append(wanted.blend)
         if result.of_clip and wanted.overlay:
             from backend.chain.overlay_video import write_overlay_video
 
             with clock.stage("overlay"):
                 write_together({paths.overlay: partial(write_overlay_video, session, result, options, progress)})
-            files[paths.overlay] = _written
+            written.append(paths.overlay)
         clock.seconds["total"] = round(time.perf_counter() - started, 4)
         write_json(paths.report, report)
     finally:
         session.close()
-    return report, list(files)
+    return report, written
 
 
 def _save_blend(
@@ -144,10 +145,6 @@ def _save_blend(
     """The Blender scene, with the footage itself behind the head of a clip."""
     source = Path(options.source) if result.of_clip else result.picture
     return save_blend(wanted.program, head, takes, source, wanted.blend, progress, timing=wanted.timing)
-
-
-def _written(path: Path) -> None:
-    """Stands for a file that was written by itself."""
 
 
 def _require_clip(options: CaptureOptions) -> None:

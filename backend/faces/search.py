@@ -14,7 +14,7 @@ picture gives the mirrored candidates, but for those that only a tile in the ver
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import cv2
@@ -66,8 +66,6 @@ class Tile:
     to_frame: np.ndarray
     mirrored: bool
 
-
-Detect = Callable[[Sequence[Tile]], Iterable[Candidate]]
 
 
 def whole(pixels: np.ndarray) -> list[Tile]:

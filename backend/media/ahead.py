@@ -35,14 +35,13 @@ class _Belt(Generic[Item]):
                 del item  # or the last one would be held while the next one is made
         except StopIteration:
             pass
-        # Whatever goes wrong here is the consumer's to see.
-        except BaseException as error:  # noqa: BLE001
+        except BaseException as error:  # noqa: BLE001  # whatever goes wrong here is the consumer's to see
             self.error = error
         finally:
             try:
                 if (close := getattr(source, "close", None)) is not None:
                     close()
-            except BaseException as error:  # noqa: BLE001
+            except BaseException as error:  # noqa: BLE001  # likewise, unless something went wrong before
                 self.error = self.error or error
             with self.changed:
                 self.finished = True

@@ -64,7 +64,7 @@ class VideoWriter:
             raise file_error(self.path, error) from error
         try:
             self._open(rate)
-        except BaseException as error:
+        except BaseException as error:  # also Ctrl-C: the file that was begun must not stay
             self._give_up()
             if isinstance(error, av.error.FFmpegError):
                 raise self._failed(error) from error

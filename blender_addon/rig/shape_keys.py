@@ -25,11 +25,6 @@ SMALLEST_OFFSET = 1e-9
 """Metres; a key that moves nothing farther is left out."""
 
 
-def expression_key_names(head: HeadDescription) -> tuple[str, ...]:
-    """Names of the expression and eyelid keys, in the order of a take's `expression` and then `eyelids`."""
-    return head.expression_names + names.EYELID_KEYS[: head.eyelids.shape[2]]
-
-
 def add_keys(mesh_object: Any, head: HeadDescription, basis: np.ndarray, identity: np.ndarray | None) -> None:
     """Add all keys to a head's mesh object.
 
