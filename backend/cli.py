@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import NoReturn
 
+from backend.arguments import add_device, frame_range, named, positive
 from backend.terminal import guarded
 from blender_addon.contract.errors import EXIT_CODES, ErrorCode, MienError
 from blender_addon.contract.options import DEFAULT_SMOOTHING
@@ -104,32 +105,32 @@ def _add_capture(commands: argparse._SubParsersAction) -> None:
         "the photo or the footage behind it.",
     )
     what = "a photo, a video, a folder of numbered images or a pattern of them (shot.####.png)"
-    parser.add_argument("source", type=_named, metavar="SOURCE", help=what)
+    parser.add_argument("source", type=named, metavar="SOURCE", help=what)
     out = "folder for the results, made if missing; the source's by default"
-    parser.add_argument("--out", type=_named, metavar="DIR", help=out)
+    parser.add_argument("--out", type=named, metavar="DIR", help=out)
     blend = parser.add_argument_group("Blender")
     blend.add_argument("--blend", metavar="FILE", help="also save a .blend; a bare name goes to the other results")
     blend.add_argument("--blender", metavar="PATH", help="Blender 4.2 or newer for it; found or installed by default")
     which = parser.add_mutually_exclusive_group()
     which.add_argument(
-        "--face", "--person", type=_positive, metavar="N", help="which one, the largest or most prominent is 1"
+        "--face", "--person", type=positive, metavar="N", help="which one, the largest or most prominent is 1"
     )
     which.add_argument("--all-faces", "--all-people", action="store_true", help="capture every face or person")
     parser.add_argument("--focal", type=float, metavar="MM", help="35 mm equivalent focal length, if the file has none")
     clip = parser.add_argument_group("videos and numbered images")
     span = "frames to capture, by the clip's own numbers (a video's first is 1), both included; A: and :B are open"
-    clip.add_argument("--range", type=_range, default=(None, None), metavar="A:B", help=span)
+    clip.add_argument("--range", type=frame_range, default=(None, None), metavar="A:B", help=span)
     rate = "frames per second of numbered images (24 by default); a video has times of its own"
     clip.add_argument("--fps", type=float, metavar="N", help=rate)
     smooth = f"how much curves are smoothed, 0 to 1 ({DEFAULT_SMOOTHING}); the raw ones stay in the take"
     clip.add_argument("--smoothing", type=float, default=DEFAULT_SMOOTHING, metavar="X", help=smooth)
     reference = "another photo or video of the same person, to learn the head's shape from; may be repeated"
-    clip.add_argument("--reference", action="append", default=[], type=_named, metavar="FILE", help=reference)
+    clip.add_argument("--reference", action="append", default=[], type=named, metavar="FILE", help=reference)
     timing = "with --blend: one scene frame for each of the clip (conform), or the clip's real time (source)"
     clip.add_argument("--timing", choices=("conform", "source"), default="conform", help=timing)
     clip.add_argument("--no-overlay", action="store_true", help="do not write the overlay video")
     parser.add_argument("--head", default="open", metavar="HEAD", help="head model: 'open' or the path of a head file")
-    _add_device(parser)
+    add_device(parser)
     parser.add_argument("--json", action="store_true", help="print the report to stdout and nothing else there")
     parser.set_defaults(run=_capture)
 
@@ -138,7 +139,7 @@ def _add_serve(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser("serve", help="run the backend that Blender talks to")
     parser.add_argument("--bind", metavar="tcp://HOST:PORT", help="address to listen on; port * takes a free one")
     parser.add_argument("--remote", action="store_true", help="serve other machines, with keys kept in the data folder")
-    _add_device(parser)
+    add_device(parser)
     parser.set_defaults(run=_serve)
 
 
@@ -146,35 +147,6 @@ def _add_setup(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser("setup", help="fetch what captures need, and tell Blender where the backend is")
     parser.add_argument("--blend", action="store_true", help="also what --blend needs: bpy, where no Blender is found")
     parser.set_defaults(run=_setup)
-
-
-def _add_device(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
-    threads = "CPU threads; by default all cores but one, at most 8"
-    parser.add_argument("--threads", type=_positive, metavar="N", help=threads)
-
-
-def _positive(text: str) -> int:
-    try:
-        number = int(text)
-    except ValueError:
-        number = 0
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a whole number from 1")
-    return number
-
-
-def _range(text: str) -> tuple[int | None, int | None]:
-    first, colon, last = text.partition(":")
-    if not colon or not all(part == "" or part.isdecimal() for part in (first, last)):
-        raise argparse.ArgumentTypeError(f"{text} is not a range such as 100:250")
-    return (int(first) if first else None, int(last) if last else None)
-
-
-def _named(text: str) -> str:
-    if not text:  # a variable of the shell that was never set
-        raise argparse.ArgumentTypeError("the path is empty")
-    return text
 
 
 def _require_source(source: str) -> None:

@@ -9,8 +9,8 @@ from types import MappingProxyType
 
 import numpy as np
 
-from backend.engines.fit.evidence import JAW_OPEN
 from backend.heads.open_head.expressions import mirrored_name
+from blender_addon.contract.arkit import JAW_OPEN
 from blender_addon.contract.head import HeadDescription
 
 STILL_SECONDS = 1.2

@@ -9,11 +9,12 @@ import numpy as np
 import torch
 from scipy.spatial.transform import Rotation
 
-from backend.engines.fit.evidence import JAW_OPEN, depth_bias
+from backend.engines.fit.evidence import depth_bias
 from backend.engines.fit.fit import LandmarkFit
 from backend.engines.params import FaceParams
 from backend.faces import topology
 from backend.heads.model import HeadModel
+from blender_addon.contract.arkit import JAW_OPEN
 from blender_addon.contract.head import HeadDescription
 from blender_addon.contract.projection import camera_matrix, focal_pixels, project
 

@@ -36,6 +36,11 @@ class ErrorCode(StrEnum):
     INTERNAL = "internal"
     BAD_CLIP = "bad_clip"
     NO_CAMERA = "no_camera"
+    CANNOT_EXPORT = "cannot_export"
+    BAD_IMPORT = "bad_import"
+    BAD_MANIFEST = "bad_manifest"
+    SHOTS_FAILED = "shots_failed"
+    BAD_PROFILE = "bad_profile"
 
 
 def _exit_codes() -> dict[ErrorCode, int]:

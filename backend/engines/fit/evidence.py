@@ -13,6 +13,7 @@ from backend.faces import topology
 from backend.faces.crops import BOX_SCALE
 from backend.reprojection.basis import LandmarkBasis
 from backend.reprojection.problem import Observation, Prior
+from blender_addon.contract.arkit import JAW_OPEN
 from blender_addon.contract.head import HeadDescription
 
 POINT_SIGMA = 0.012
@@ -25,8 +26,6 @@ UNIT_SIGMA = 0.15
 """How far a unit may stray from the network's score; this keeps a smile from leaking into the identity."""
 EYELID_SIGMA = 0.2
 JAW_SIGMA = 0.08
-JAW_OPEN = np.radians(24.226)
-"""Jaw rotation of a full jawOpen, as measured on the lower teeth of the open head's data."""
 JAW_LIMIT = np.radians(35.0)
 DEPTH_BIAS_FILE = Path(__file__).with_name("depth_bias.npy")
 UNSCORED_UNITS = ("tongueOut",)

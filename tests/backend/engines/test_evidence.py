@@ -8,11 +8,12 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
-from backend.engines.fit.evidence import JAW_OPEN, observe, score_prior
+from backend.engines.fit.evidence import observe, score_prior
 from backend.engines.fit.fit import EMBEDDING, IDENTITY_SIZE
 from backend.faces import topology
 from backend.heads import load_head
 from backend.reprojection.basis import landmark_basis
+from blender_addon.contract.arkit import JAW_OPEN
 
 LEFT_CHEEK = 454
 RIGHT_CHEEK = topology.MIRROR_478[LEFT_CHEEK]
