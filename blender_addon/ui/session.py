@@ -217,7 +217,8 @@ class Session(Backend):
         if isinstance(event, Progress):
             capture.note_progress(event)
         elif isinstance(event, PreviewReady):
-            self._newest[capture.job] = event
+            if not capture.away:
+                self._newest[capture.job] = event
         elif capture.away:  # its results stay on the backend's disk
             del self.captures[capture.job]
         elif isinstance(event, CaptureFinished):

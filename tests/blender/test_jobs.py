@@ -79,6 +79,23 @@ def test_a_capture_that_ended_meanwhile_is_fetched_when_its_file_is_opened(panel
     assert panel.session.error is None and "Shot 010" in bpy.data.objects
 
 
+def test_a_capture_of_a_closed_file_may_end_right_after_a_preview(panel: Panel, mien: Any, tmp_path: Path) -> None:
+    """Both can arrive at once; what the file would have shown must not be looked for any more."""
+    import bpy
+
+    bpy.ops.mien.capture_performance(filepath=_clip(tmp_path, frames=200, frame_seconds=0.03))
+    panel.until(_solving(panel))
+    job, events = panel.session.present[0].job, mien("client.events")
+    _save_and_leave(tmp_path / "scene.blend")
+    error = mien("contract.errors").MienError("cancelled", "Stopped.", "Start again.")
+    client = panel.session.client()
+    pumped = client.pump
+    client.pump = lambda now: [*pumped(now), events.PreviewReady(job, ()), events.CaptureFailed(job, error)]
+    panel.session.pump()
+    client.pump = pumped
+    assert job not in panel.session.captures
+
+
 def test_a_capture_goes_on_after_blender_was_closed(
     panel: Panel, mien: Any, backend_python: str, repository: Path, tmp_path: Path
 ) -> None:
