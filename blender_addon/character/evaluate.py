@@ -14,7 +14,7 @@ from ..contract import rotations
 from ..contract.arkit import CHANNELS, arkit_curves
 from ..contract.take import Take
 from ..contract.vrm import vrm_weights
-from .matching import Found, State
+from .matching import Found, Link, State
 from .parts import Bone, Parts
 from .profile import BoneTarget, KeyTarget, Profile
 from .sources import EYE_LEFT, EYE_RIGHT, HEAD, JAW, PLACE, TURNS, WEIGHTS
@@ -113,7 +113,7 @@ def evaluate(face: FaceCurves, parts: Parts, profile: Profile, found: Mapping[st
         if source == PLACE:
             _add(moves, name, value * link.target.share / parts.scale)
         elif source not in TURNS:
-            if (way := _way(parts, profile, link.target)).any():
+            if (way := _way(parts, profile, link)).any():
                 _add(moves, name, value[:, None] * way)
             if any(link.target.turn):
                 _add(tilts, name, value[:, None] * np.array(link.target.turn) * link.target.share)
@@ -130,7 +130,7 @@ def evaluate(face: FaceCurves, parts: Parts, profile: Profile, found: Mapping[st
                          for name in names})  # fmt: skip
 
 
-def _driven(face: FaceCurves, profile: Profile, found: Mapping[str, Found]) -> Iterator[tuple[str, np.ndarray, object]]:
+def _driven(face: FaceCurves, profile: Profile, found: Mapping[str, Found]) -> Iterator[tuple[str, np.ndarray, Link]]:
     """Each driving source and link with the source's values, after gain, offset and curve."""
     for source, answer in found.items():
         if answer.state is not State.DRIVES:
@@ -154,10 +154,11 @@ def _part(quaternions: np.ndarray, share: float) -> np.ndarray:
     return quaternions if share == 1.0 else rotations.power(quaternions, np.full(len(quaternions), share))
 
 
-def _way(parts: Parts, profile: Profile, target: BoneTarget) -> np.ndarray:
+def _way(parts: Parts, profile: Profile, link: Link) -> np.ndarray:
     """(3,) head axes, units of the armature: how far a bone goes at 1."""
+    target = link.target
     bone = parts.bones[target.names[0]]
-    way = np.array(target.move) * bone.length
+    way = np.array(target.move) * link.unit
     if target.toward:
         way = way + axes.FACINGS[profile.facing].T @ (parts.bones[target.toward[0]].head - bone.head)
     return way * target.share

@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
+
+import numpy as np
 
 from ..contract.vrm import RULES
 from .parts import Parts
@@ -34,10 +36,12 @@ class Link:
     Attributes:
         target: The key, or the bone with the one name of each kind that the character has.
         meshes: The meshes whose key it is; empty for bones.
+        unit: Units of the armature in which a bone's way is measured.
     """
 
     target: Target
     meshes: tuple[str, ...] = ()
+    unit: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -75,11 +79,11 @@ def match(parts: Parts, profile: Profile, builtin: Profile | None = None) -> dic
     found: dict[str, Found] = {}
     for source in SOURCES:
         row = profile.row(source)
-        given = row.targets
+        given, unit = row.targets, profile.unit
         if given is None and source not in keys and builtin is not None:
-            given = builtin.row(source).targets
+            given, unit = builtin.row(source).targets, builtin.unit
         if given is not None:
-            answer = _given(parts, source, given)
+            answer = _given(parts, source, given, unit)
         elif source in MOTIONS:
             answer = bones.get(source, Found(State.MISSING, text=NO_BONE))
         else:
@@ -98,13 +102,14 @@ def missing(found: Mapping[str, Found]) -> tuple[str, ...]:
     )
 
 
-def _given(parts: Parts, source: str, targets: tuple[Target, ...]) -> Found:
+def _given(parts: Parts, source: str, targets: tuple[Target, ...], unit: tuple[tuple[str, ...], ...]) -> Found:
     """What a profile names, as far as the character has it."""
     links, problems = [], []
     for target in targets:
-        answer = (
-            _resolved_key(parts, target) if isinstance(target, KeyTarget) else _resolved_bone(parts, source, target)
-        )
+        if isinstance(target, KeyTarget):
+            answer = _resolved_key(parts, target)
+        else:
+            answer = _resolved_bone(parts, source, target, unit)
         if isinstance(answer, Link):
             links.append(answer)
         else:
@@ -124,7 +129,7 @@ def _resolved_key(parts: Parts, target: KeyTarget) -> Link | str:
     return Link(target, free) if free else _first_reason((mesh.name, mesh.keys[target.name]) for mesh in there)
 
 
-def _resolved_bone(parts: Parts, source: str, target: BoneTarget) -> Link | str:
+def _resolved_bone(parts: Parts, source: str, target: BoneTarget, unit: tuple[tuple[str, ...], ...] = ()) -> Link | str:
     name = next((name for name in target.names if name in parts.bones), None)
     if name is None:
         return f"No bone '{target.names[0]}'"
@@ -144,7 +149,15 @@ def _resolved_bone(parts: Parts, source: str, target: BoneTarget) -> Link | str:
         return f"'{name}' {bone.no_turn}"
     if not (moves or turns):
         return f"The profile does not say how far '{name}' goes"
-    return Link(resolved)
+    ends = [next((other for other in wanted if other in parts.bones), None) for wanted in unit]
+    if any(resolved.move) and None in ends:
+        return f"No bone '{unit[ends.index(None)][0]}' to measure by"
+    return Link(resolved, unit=_distance(parts, ends) if any(resolved.move) and ends else bone.length)
+
+
+def _distance(parts: Parts, names: Sequence[str]) -> float:
+    first, second = (parts.bones[name].head for name in names)
+    return float(np.linalg.norm(first - second))
 
 
 def _keys_by_name(parts: Parts) -> dict[str, Found]:

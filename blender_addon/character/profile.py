@@ -94,7 +94,8 @@ class BoneTarget:
 
     Attributes:
         names: The bone; of several names the first one that the character has counts.
-        move: How far at 1, in head axes (to the person's left, up, out of the face), in lengths of the bone.
+        move: How far at 1, in head axes (to the person's left, up, out of the face), in lengths of the bone,
+            or in the profile's unit.
         turn: How far at 1, axis-angle radians in head axes.
         toward: Names of a bone to whose rest place it goes at 1.
         share: Factor on all of it.
@@ -163,6 +164,8 @@ class Profile:
         place: Whether the head's bone also moves as the head did.
         widen: Whether sliders are widened for values beyond their range; otherwise values are held within it.
         only: Whether only what rows name is driven, and nothing is found by name.
+        unit: Two bones, each by its possible names, whose distance at rest is what the bones' ways are measured in;
+            empty for the lengths of the bones themselves.
     """
 
     name: str = "Auto"
@@ -171,12 +174,17 @@ class Profile:
     place: bool = False
     widen: bool = False
     only: bool = False
+    unit: tuple[tuple[str, ...], ...] = ()
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or len(self.name) > 200:
             raise bad_profile("The profile's name is not a short text.", "name")
         if self.facing not in get_args(Facing):
             raise bad_profile(f"The profile faces '{self.facing}', not {', '.join(get_args(Facing))}.", "facing")
+        if len(self.unit) not in (0, 2) or not all(self.unit):
+            raise bad_profile("The profile's unit is not the distance of two bones.", "unit")
+        for name in (name for names in self.unit for name in names):
+            _require_name(name)
         for source, row in self.rows.items():
             _require_fitting(source, row)
         object.__setattr__(self, "rows", MappingProxyType(dict(self.rows)))

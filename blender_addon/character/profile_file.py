@@ -67,6 +67,7 @@ def to_json(profile: Profile) -> dict[str, object]:
         "place": profile.place,
         "widen": profile.widen,
         "only": profile.only,
+        **({"unit": [_one_or_list(names) for names in profile.unit]} if profile.unit else {}),
         "channels": {source: values for source, values in rows.items() if values},
     }
 
@@ -82,13 +83,15 @@ def from_json(values: object) -> Profile:
     if type(schema) is not int or schema != SCHEMA:
         message = f"The profile has schema {schema!r:.40}, this version of Mien reads {SCHEMA}."
         raise MienError(ErrorCode.UNKNOWN_SCHEMA, message, "Open it with the version of Mien that wrote it.")
-    _require_known(table, ("schema", "name", "facing", "place", "widen", "only", "channels"), "The profile")
+    _require_known(table, ("schema", "name", "facing", "place", "widen", "only", "unit", "channels"), "The profile")
     for name in ("place", "widen", "only"):
         if not isinstance(table.get(name, False), bool):
             raise bad_profile(f"The profile's '{name}' is neither true nor false.", "type")
     channels = _table(table.get("channels", {}), "The profile's 'channels'")
     rows = {source: _told(f"Channel '{source:.60}'", _row, entry) for source, entry in channels.items()}
     given = {name: table[name] for name in ("name", "facing", "place", "widen", "only") if name in table}
+    if "unit" in table:
+        given["unit"] = _unit(table["unit"])
     return Profile(**given, rows=rows)  # type: ignore[arg-type]  # checked on construction
 
 
@@ -168,6 +171,12 @@ def _target(table: Mapping[str, Any]) -> Target:
     given: dict[str, Any] = {name: _vector(table[name]) for name in ("move", "turn") if name in table}
     given |= {name: _names(table[name]) for name in ("toward", "pivot") if name in table}
     return BoneTarget(_names(table.get("bone")), **given, share=table.get("share", 1.0))
+
+
+def _unit(value: object) -> tuple[tuple[str, ...], ...]:
+    if not isinstance(value, list) or len(value) != 2:
+        raise bad_profile("The profile's 'unit' is not a list of two bones.", "unit")
+    return tuple(_names(entry) for entry in value)
 
 
 def _names(value: object) -> tuple[str, ...]:

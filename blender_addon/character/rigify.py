@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The built-in profile of the faces that Rigify generates, of both kinds. Its amounts are in the JSON file beside it."""
+"""The built-in profile of the faces that Rigify generates, of both kinds; its amounts are in the JSON file beside."""
 
 from __future__ import annotations
 

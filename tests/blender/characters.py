@@ -126,6 +126,9 @@ def rigify_character(new_face: bool = False) -> Any:
 
 def bone_turns(rig: Any, name: str, scene: Any, frames: Sequence[int]) -> np.ndarray:
     """(T, 3, 3): how a bone is turned from its rest, in world axes, as Blender evaluates it."""
+    import bpy
+
+    bpy.context.view_layer.update()
     rest = np.array((rig.matrix_world @ rig.data.bones[name].matrix_local).to_3x3().normalized())
     return np.stack([turn @ rest.T for turn in _at(scene, frames, lambda: _world(rig, name))])
 
