@@ -119,7 +119,7 @@ def rigify_character(new_face: bool = False) -> Any:
             bones.remove(bone)
     bpy.ops.object.mode_set(mode="OBJECT")
     bpy.ops.pose.rigify_generate()
-    rig = next(item for item in bpy.data.objects if item.type == "ARMATURE" and item != metarig)
+    rig = metarig.data.rigify_target_rig
     metarig.hide_set(True)
     return rig
 
