@@ -96,8 +96,7 @@ def send_take(
     curves, warnings = _curves(character, values, face, profile)
     used = _owners(character, curves)
     name = f"{character.name} {'photo' if len(take) == 1 else PurePath(take.meta.source).stem}"
-    record = {"character": character.name, "take_file": options.take_file, "source": take.meta.source,
-              "person": take.meta.person, "start": float(plan.start), "timing": plan.timing}  # fmt: skip
+    record = _record(character, take, plan, options)
     for owner in used.values():
         warnings += make_room(owner, record)
     actions = put_actions(used, curves, frames, held_keys(take), name, record)
@@ -159,10 +158,29 @@ def set_value(owner: Any, curve: Curve, index: int = 0) -> None:
         getattr(target, name)[curve.index] = value
 
 
+def _record(character: Character, take: Take, plan: scene_time.Plan, options: SendOptions) -> dict[str, object]:
+    """What the action keeps: of what it was made, and under which licences."""
+    meta = take.meta
+    return {
+        "character": character.name,
+        "take_file": options.take_file,
+        "source": meta.source,
+        "person": meta.person,
+        "start": float(plan.start),
+        "timing": plan.timing,
+        "head_sha256": meta.head_sha256,
+        "engine": meta.engine,
+        "versions": dict(meta.versions),
+        "licences": list(meta.licences),
+        "commercial_use": meta.commercial_use,
+    }
+
+
 def _plan(scene: Any, take: Take, character: Character, options: SendOptions) -> scene_time.Plan:
     start = None if options.start is None else round(options.start)
     if options.rate is None:
-        return scene_time.plan(scene, [take], start, options.timing, character.body)
+        own = [item for item in (*character.body, character.rig) if item is not None]
+        return scene_time.plan(scene, [take], start, options.timing, own)
     begin = scene.frame_current if start is None else start
     return scene_time.Plan(begin, options.rate, options.timing, False, scene_time.is_clip(take))
 

@@ -18,14 +18,14 @@ from .matching import Found, match
 from .parts import Bone, MeshKeys, Parts
 from .profile import Profile
 from .rigify import is_rigify, rigify_profile
-from .sources import JAW, TOLD_BY, TURNS
+from .sources import JAW, TOLD_BY
 from .words import bone_meaning, key_meaning
 
 _FOLLOWS = 0.5
 """Weight from which a vertex counts as moved by its bone, and part of such vertices that a key must move."""
 _STILL = 1e-5
 _TOLD_BY_LOOKS = ("lookUp", "lookDown", "lookLeft", "lookRight")
-_moved: dict[tuple[object, ...], bool] = {}
+_followers: dict[tuple[object, ...], dict[int, np.ndarray]] = {}
 
 
 @dataclass(frozen=True)
@@ -153,19 +153,15 @@ def _driven(owner: Any) -> frozenset[str]:
 
 def _moved_bones(character: Character) -> Iterator[tuple[str, str]]:
     """Bones of turns whose vertices keys move by themselves, with one such key."""
-    for bone in character.rig.data.bones:
-        meaning = bone_meaning(bone.name)
-        turn = next(iter(meaning.sources), "") if meaning else ""
-        if turn not in TURNS:
-            continue
-        for mesh in character.meshes:
-            group = mesh.vertex_groups.get(bone.name)
-            if group is None:
-                continue
-            key = next((name for name in _keys_for(mesh, turn) if _moves(mesh, group.index, name)), None)
-            if key is not None:
-                yield bone.name, key
-                break
+    meanings = {bone.name: bone_meaning(bone.name) for bone in character.rig.data.bones}
+    turns = {name: next(iter(meaning.sources)) for name, meaning in meanings.items() if meaning}
+    for mesh in character.meshes:
+        groups = {group.index: group.name for group in mesh.vertex_groups if group.name in turns}
+        members = _members(mesh, frozenset(groups)) if groups else {}
+        for index, inside in members.items():
+            keys = (name for name in _keys_for(mesh, turns[groups[index]]) if _moves(mesh, inside, name))
+            if (key := next(keys, None)) is not None:
+                yield groups[index], key
 
 
 def _keys_for(mesh: Any, turn: str) -> Iterator[str]:
@@ -179,24 +175,24 @@ def _keys_for(mesh: Any, turn: str) -> Iterator[str]:
             yield block.name
 
 
-def _moves(mesh: Any, group: int, key: str) -> bool:
-    """Whether a key moves most of the vertices of a group."""
-    uid = (mesh.data.session_uid, len(mesh.data.vertices), group, key)
-    if uid not in _moved:
-        inside = _members(mesh, group)
-        blocks = mesh.data.shape_keys.key_blocks
-        ways = _coordinates(blocks[key])[inside] - _coordinates(mesh.data.shape_keys.reference_key)[inside]
-        _moved[uid] = bool(len(inside)) and float(np.mean(np.abs(ways).max(axis=1) > _STILL)) > _FOLLOWS
-    return _moved[uid]
+def _moves(mesh: Any, inside: np.ndarray, key: str) -> bool:
+    """Whether a key moves most of some vertices."""
+    keys = mesh.data.shape_keys
+    ways = _coordinates(keys.key_blocks[key])[inside] - _coordinates(keys.reference_key)[inside]
+    return float(np.mean(np.abs(ways).max(axis=1) > _STILL)) > _FOLLOWS
 
 
-def _members(mesh: Any, group: int) -> np.ndarray:
-    held = [
-        vertex.index
-        for vertex in mesh.data.vertices
-        if any(entry.group == group and entry.weight > _FOLLOWS for entry in vertex.groups)
-    ]
-    return np.array(held, dtype=int)
+def _members(mesh: Any, groups: frozenset[int]) -> dict[int, np.ndarray]:
+    """The vertices that follow each of some groups, of those with any. Walking through them is slow and kept."""
+    uid = (mesh.data.session_uid, len(mesh.data.vertices), groups)
+    if uid not in _followers:
+        found: dict[int, list[int]] = {}
+        for vertex in mesh.data.vertices:
+            for entry in vertex.groups:
+                if entry.group in groups and entry.weight > _FOLLOWS:
+                    found.setdefault(entry.group, []).append(vertex.index)
+        _followers[uid] = {group: np.array(indexes) for group, indexes in found.items()}
+    return _followers[uid]
 
 
 def _coordinates(block: Any) -> np.ndarray:
@@ -206,5 +202,5 @@ def _coordinates(block: Any) -> np.ndarray:
 
 
 def forget() -> None:
-    """Look at vertices anew."""
-    _moved.clear()
+    """Look anew at which vertices follow which bones."""
+    _followers.clear()

@@ -11,7 +11,7 @@ import bpy
 from ..character.matching import Found, State, missing
 from ..character.sources import MOTIONS, label
 from ..contract.vrm import RULES
-from .character_state import chosen_item, fill_later, shown
+from .character_state import chosen_item, fill_later, last_shown, shown
 from .panel_base import MienPanel, draw_lines, line_width
 
 _ICONS = {
@@ -20,6 +20,7 @@ _ICONS = {
     State.OFF: "CHECKBOX_DEHLT",
     State.MISSING: "ERROR",
 }
+_NAME_SHARE = 0.66
 _NOTHING = Found(State.MISSING)
 
 
@@ -30,15 +31,15 @@ class MIEN_UL_channels(bpy.types.UIList):
         self, context: Any, layout: Any, data: Any, item: Any, icon: int, active_data: Any, active_property: str
     ) -> None:
         """Draw one channel: its state, its name, its target or why it has none."""
-        found = shown(context).found.get(item.name, _NOTHING)
-        row = layout.split(factor=0.55, align=True)
+        found = last_shown().found.get(item.name, _NOTHING)
+        row = layout.split(factor=_NAME_SHARE, align=True)
         row.active = found.state in (State.DRIVES, State.COVERED)
         row.label(text=label(item.name), icon=_ICONS[found.state])
         row.label(text=found.text)
 
     def filter_items(self, context: Any, data: Any, name: str) -> tuple[list[int], list[int]]:
         """Leave out VRM's expressions on characters that have none of them."""
-        rows, found = getattr(data, name), shown(context).found
+        rows, found = getattr(data, name), last_shown().found
         vrm = any(found.get(source, _NOTHING).named for source in RULES)
         words = self.filter_name.lower()
         flags = [
@@ -58,7 +59,7 @@ class MIEN_PT_character(MienPanel, bpy.types.Panel):
         """Draw the character, its channels and the buttons."""
         layout, settings = self.layout, context.scene.mien.character
         state, width = shown(context), line_width(context)
-        layout.prop(settings, "target", text="")
+        layout.prop(settings, "target", text="", placeholder="Active Object")
         item = chosen_item(context.scene, context.view_layer)
         if settings.target is None and item is not None and state.problem is None:
             layout.label(text=f"Active: {item.name}", icon="OBJECT_DATA")
@@ -96,14 +97,15 @@ def _draw_channel(layout: Any, settings: Any, found: Mapping[str, Found], width:
             draw_lines(box, answer.note, width)
     column = box.column(align=True)
     column.row(align=True).prop(item, "use", expand=True)
-    column.prop(item, "target", text="", icon="SHAPEKEY_DATA" if item.name not in MOTIONS else "BONE_DATA")
+    icon = "BONE_DATA" if item.name in MOTIONS else "SHAPEKEY_DATA"
+    column.prop(item, "target", text="", icon=icon, placeholder="Target")
     column.prop(item, "gain")
     if item.name in MOTIONS:  # a motion has a gain, but no offset and no curve
         return
     column.prop(item, "offset")
     if not item.points:
         column.prop(item, "exponent")
-    column.prop(item, "points", text="", icon="FCURVE")
+    column.prop(item, "points", text="", icon="FCURVE", placeholder="Curve Points")
 
 
 def _summary(found: Mapping[str, Found]) -> str:

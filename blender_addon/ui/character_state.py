@@ -34,11 +34,14 @@ class Shown:
 
 _asked = False
 _kept: tuple[tuple[object, ...], float, Shown] | None = None
+_last = Shown({})
 
 
 def chosen_item(scene: Any, view_layer: Any) -> Any | None:
     """The object that takes are sent to: the picked one, else the active one."""
-    return scene.mien.character.target or view_layer.objects.active
+    target = scene.mien.character.target
+    # What was deleted lives on as the panel's choice.
+    return target if target is not None and target.name in scene.objects else view_layer.objects.active
 
 
 def chosen_character(scene: Any, view_layer: Any, item: Any | None = None) -> Character:
@@ -66,6 +69,17 @@ def character_problem(context: Any) -> str:
 
 def shown(context: Any) -> Shown:
     """What each channel does on the chosen character; cheap to call at each redraw."""
+    global _last
+    _last = _shown_now(context)
+    return _last
+
+
+def last_shown() -> Shown:
+    """What `shown` said last: for the rows of the list, which are drawn after the panel has asked."""
+    return _last
+
+
+def _shown_now(context: Any) -> Shown:
     global _kept
     settings, item = context.scene.mien.character, chosen_item(context.scene, context.view_layer)
     try:
@@ -104,5 +118,5 @@ def _fill(uid: int) -> None:
 
 def forget() -> None:
     """Forget what was shown."""
-    global _kept, _asked
-    _kept, _asked = None, False
+    global _kept, _last, _asked
+    _kept, _last, _asked = None, Shown({}), False

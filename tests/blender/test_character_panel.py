@@ -85,7 +85,7 @@ def test_vrm_rows_are_only_listed_for_characters_that_have_some(mien: Any) -> No
     import bpy
 
     def names() -> list[str]:
-        mien("ui.character_state").forget()
+        drawn(mien)
         this = SimpleNamespace(filter_name="", bitflag_filter_item=1)
         flags, _ = bpy.types.MIEN_UL_channels.filter_items(this, bpy.context, chosen, "rows")
         return [row.name for row, flag in zip(chosen.rows, flags, strict=True) if flag]
@@ -286,3 +286,14 @@ def test_the_character_follows_a_live_capture_and_stands_as_before_afterwards(
     panel.finish()
     assert panel.session.error is None
     assert smile.value == pytest.approx(0.125) and not body.data.shape_keys.animation_data
+
+
+def test_a_deleted_character_gives_way_to_the_active_object(mien: Any) -> None:
+    import bpy
+
+    picked, other = made.vrm_character(), made.keyed_mesh("Face", ["jawOpen"])
+    settings(mien).target = picked
+    active(other)
+    assert any(text == "7 drive, 50 missing" for text in drawn(mien))
+    bpy.context.scene.collection.objects.unlink(picked)
+    assert mien("ui.character_state").chosen_item(bpy.context.scene, bpy.context.view_layer) == other

@@ -55,6 +55,8 @@ def test_an_mpfb_character_takes_every_value_on_every_frame(mien: Any) -> None:
         np.testing.assert_allclose(made.bone_turns(rig, name, scene, FRAMES), expected, atol=2e-5, err_msg=name)
     assert set(sent.missing) == {"tongueOut"} and (sent.keys, sent.bones) == (50 + 5, 4)
     assert sent.action == "Bob Rig shot_010" and bpy.data.actions[sent.action].use_fake_user
+    record = mien("character.actions").read_record(bpy.data.actions[sent.action])
+    assert (record["commercial_use"], record["licences"], record["engine"]) == ("yes", ["CC0-1.0"], "fit")
     assert (sent.first, sent.last) == (1.0, 24.0) and (scene.frame_start, scene.frame_end) == (1, 24)
 
 
@@ -394,3 +396,13 @@ def test_a_take_keeps_the_timing_of_the_head_that_performs_it(mien: Any) -> None
     found = body.evaluated_get(bpy.context.evaluated_depsgraph_get()).data.shape_keys
     expected = mien("contract.arkit").arkit_curves(take).weight("mouthSmileLeft")[1]
     assert found.key_blocks["ARKit_mouthSmileLeft"].value == pytest.approx(expected, abs=1e-5)
+
+
+def test_the_scene_takes_over_the_rate_of_a_take_again_and_again(mien: Any) -> None:
+    import bpy
+
+    rig = made.boned_rig("Rig")
+    for _ in range(2):
+        bpy.context.scene.render.fps = 30
+        assert send(mien, rig, made.lively_take(mien)).warnings == ()
+        assert bpy.context.scene.render.fps == 24
