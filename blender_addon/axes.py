@@ -77,6 +77,37 @@ def bone_entry(joint: str, row: int, column: int) -> tuple[float, int, int]:
     return float(basis[local_row, row] * basis[local_column, column]), local_row, local_column
 
 
+Facing = Literal["-Y", "Y", "Z"]
+"""Where a character's face looks in its armature's own axes: -Y as Blender has it, Y the other way round, Z where y is
+up, as files of other programs leave it."""
+FACINGS: Mapping[Facing, np.ndarray] = {
+    "-Y": HEAD_TO_BLENDER,
+    "Y": np.diag([-1.0, -1.0, 1.0]) @ HEAD_TO_BLENDER,
+    "Z": np.eye(3),
+}
+"""Rotations (3, 3) from head axes to those of an armature."""
+
+
+def rest_basis(rest: np.ndarray, facing: Facing) -> np.ndarray:
+    """Rotation (3, 3) from head axes to a bone's own, for any bone.
+
+    Args:
+        rest: (3, 3) rest orientation of the bone in its armature, its columns are the bone's x, y, z.
+        facing: Where the face looks in the armature.
+    """
+    return np.asarray(rest, dtype=np.float64).T @ FACINGS[facing]
+
+
+def to_rest(basis: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+    """Directions or axis-angle rotations of head space (..., 3) in the axes that `rest_basis` leads to."""
+    return np.asarray(vectors, dtype=np.float64) @ basis.T
+
+
+def turns_to_rest(basis: np.ndarray, unit: np.ndarray) -> np.ndarray:
+    """Unit quaternions (..., 4) of head space in the axes that `rest_basis` leads to."""
+    return np.concatenate((unit[..., :1], to_rest(basis, unit[..., 1:])), axis=-1)
+
+
 def quaternions(axis_angle: np.ndarray) -> np.ndarray:
     """Unit quaternions (..., 4) in Blender's order w, x, y, z of rotations (..., 3) given as axis-angle in radians."""
     vectors = np.asarray(axis_angle, dtype=np.float64)

@@ -39,6 +39,18 @@ def channels(owner: Any, action: Any) -> Any:
     return _bag(action, slot)
 
 
+def own_channels(owner: Any, action: Any) -> Any:
+    """As `channels`, for an action that animates several data-blocks of one kind: each gets a slot of its own name."""
+    data = owner.animation_data_create()
+    data.action = action
+    if not hasattr(action, "slots"):
+        return action.fcurves
+    kin = (slot for slot in action.slots if slot.target_id_type == owner.id_type and slot.name_display == owner.name)
+    slot = next(kin, None) or action.slots.new(id_type=owner.id_type, name=owner.name)
+    data.action_slot = slot
+    return _bag(action, slot)
+
+
 def channels_in(action: Any, owner: Any) -> Any:
     """The collection of F-curves that an action has for a data-block, assigned to it or not; made if it has none."""
     if not hasattr(action, "slots"):

@@ -48,7 +48,7 @@ def plan(scene: Any, takes: Sequence[Take], start: int | None, timing: Timing, o
         takes: Takes of one source.
         start: Scene frame of their first samples; None for the current frame.
         timing: One source frame per scene frame, or real time.
-        own: Mesh objects of the heads that the takes are for; what is on them now does not count.
+        own: Objects of the heads or characters that the takes are for; what is on them now does not count.
     """
     begin = scene.frame_current if start is None else start
     scene_rate = frame_rate(scene)
@@ -95,7 +95,7 @@ def set_frame_rate(scene: Any, rate: float) -> None:
 
 def _is_animated(scene: Any, own: Iterable[Any]) -> bool:
     """Whether anything but the given heads' actions moves in a scene; a single key does not."""
-    spared = [item for mesh in own for item in (mesh, mesh.data, mesh.data.shape_keys, rig_of(mesh))]
+    spared = [item for mine in own for item in (mine, mine.data, getattr(mine.data, "shape_keys", None), rig_of(mine))]
     if compat.strips_of(scene):
         return True
     return any(_has_strips(item) or (item not in spared and _moves(item)) for item in _blocks(scene))

@@ -12,6 +12,8 @@ def _classes() -> tuple[type, ...]:
         backend_operators,
         capture_operators,
         capture_panels,
+        character_operators,
+        character_panels,
         drop,
         face_panels,
         head_operators,
@@ -22,6 +24,7 @@ def _classes() -> tuple[type, ...]:
         take_operators,
         takes_panels,
     )
+    from .character_properties import MienChannel, MienCharacter
     from .preferences import MienPreferences
     from .properties import MienReference, MienSettings
     from .records import MienJob
@@ -34,9 +37,10 @@ def _classes() -> tuple[type, ...]:
         backend_operators,
         take_operators,
         head_operators,
+        character_operators,
     )
-    panels = (state_panel, source_panels, capture_panels, takes_panels, face_panels, drop)
-    own = (MienPreferences, MienJob, MienTake, MienReference, MienSettings)
+    panels = (state_panel, source_panels, capture_panels, takes_panels, face_panels, character_panels, drop)
+    own = (MienPreferences, MienJob, MienTake, MienReference, MienChannel, MienCharacter, MienSettings)
     return (*own, *(cls for module in (*operators, *panels) for cls in module.CLASSES))
 
 
@@ -62,7 +66,8 @@ def unregister() -> None:
     import bpy
 
     from .. import compat
-    from . import dots, facts, pictures, smoothing, ticker
+    from ..character import targets
+    from . import character_live, character_state, dots, facts, pictures, smoothing, ticker
     from .properties import remove_from_scenes
     from .session import end_session
 
@@ -78,3 +83,6 @@ def unregister() -> None:
     pictures.forget()
     smoothing.forget()
     dots.forget()
+    character_live.forget()
+    character_state.forget()
+    targets.forget()

@@ -24,7 +24,7 @@ from ..client.events import (
 )
 from ..contract.errors import ErrorCode, MienError
 from ..contract.messages import JobSummary, LiveAction
-from . import records
+from . import character_live, records
 from .backend_state import Backend
 from .finish import finish
 from .people import People, people_of, people_of_error
@@ -147,6 +147,7 @@ class Session(Backend):
                 self._client.cancel(capture.job)
         self._newest.clear()
         self.previews.forget()
+        character_live.forget()
 
     def enter_file(self) -> None:
         """Another file is open: go on with the captures that it remembers, also with those that are done by now."""
@@ -173,6 +174,8 @@ class Session(Backend):
         client, self._client = self._client, None
         for job in list(self.captures):
             self.previews.end(job)
+        if self.live:
+            character_live.end()
         self.captures.clear()
         self._newest.clear()
         if client is not None:
@@ -232,7 +235,9 @@ class Session(Backend):
                 tell("ERROR", str(event.error))
 
     def _end(self, job: str, shown_now: bool = False) -> None:
-        self.captures.pop(job, None)
+        capture = self.captures.pop(job, None)
+        if capture is not None and capture.live:
+            character_live.end()
         self._newest.pop(job, None)
         self.previews.end(job, shown_now)
         self.remember()
@@ -250,6 +255,8 @@ class Session(Backend):
             del self._newest[job]
             try:
                 self.previews.show(capture, event.takes, head)
+                if capture.live:
+                    character_live.follow(capture.request.scene, event.takes[0])
             except MienError as error:
                 capture.note = error.message  # the performance itself is not harmed
             shown = True

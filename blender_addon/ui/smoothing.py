@@ -18,7 +18,7 @@ import bpy
 from ..animation.record import TakeRecord, read_record
 from ..animation.smooth import performances_of, resmooth
 from ..contract.errors import ErrorCode, MienError
-from ..contract.smoothing import GROUPS
+from ..contract.smoothing import GROUPS, smooth
 from ..contract.take import Take
 from ..rig import names
 from .records import scene_of
@@ -133,6 +133,30 @@ def apply(item: Any, force: bool = False) -> None:
     except MienError as error:
         _problems[item.path] = _with_remedy(error)
     _cost = time.perf_counter() - begin
+
+
+def load(item: Any) -> Take:
+    """The take of an entry in the list, as its file has it.
+
+    Raises:
+        MienError: What reading it raises.
+    """
+    return _take(item.path)
+
+
+def smoothed(item: Any) -> Take:
+    """The take of an entry in the list, smoothed as its sliders say.
+
+    Raises:
+        MienError: What reading it raises.
+    """
+    take, strength = _take(item.path), round(item.smoothing, 4)
+    plain = abs(strength - take.meta.smoothing) < _SAME and all(
+        abs(factor - 1.0) < _SAME for factor in _factors(item).values()
+    )
+    if plain or len(take) == 1 or "raw_expression" not in take.extra:  # takes of other makers have nothing to smooth
+        return take
+    return smooth(take, strength, _factors(item))
 
 
 def _with_remedy(error: MienError) -> MienError:

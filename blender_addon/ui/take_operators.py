@@ -44,6 +44,13 @@ def is_playing(cls: Any, context: Any) -> bool:
     return True
 
 
+def start_of(settings: Any, scene: Any, take: Take) -> int:
+    """Scene frame on which a take begins, by the capture's options."""
+    if settings.start_mode in {"SOURCE", "SCENE"} and "frame" in take.extra:
+        return int(take.extra["frame"][0]) + (settings.scene_shift if settings.start_mode == "SCENE" else 0)
+    return int(settings.start if settings.start_mode == "GIVEN" else scene.frame_current)
+
+
 class MIEN_OT_apply_take(bpy.types.Operator):
     """Key the chosen take on the active head, where the capture's options say"""
 
@@ -64,13 +71,9 @@ class MIEN_OT_apply_take(bpy.types.Operator):
     def execute(self, context: Any) -> set[str]:
         """Apply it."""
         item, settings, scene = active_take(context), context.scene.mien, context.scene
-        start = settings.start if settings.start_mode == "GIVEN" else scene.frame_current
         try:
             take = Take.load(item.path)
-            if settings.start_mode in {"SOURCE", "SCENE"} and "frame" in take.extra:
-                start = int(take.extra["frame"][0])
-                start += settings.scene_shift if settings.start_mode == "SCENE" else 0
-            options = ApplyOptions(start, settings.timing, settings.neck_share, item.path)
+            options = ApplyOptions(start_of(settings, scene, take), settings.timing, settings.neck_share, item.path)
             applied = apply_take(active_head(context), take, scene, options)
         except MienError as error:
             gone = error.code is ErrorCode.MISSING_FILE  # the scene came from another computer, or the file was deleted

@@ -9,6 +9,7 @@ Prints one line a measurement, in milliseconds: the best of some runs. Nothing h
 from __future__ import annotations
 
 import argparse
+import importlib
 import sys
 import time
 from collections.abc import Callable
@@ -20,6 +21,7 @@ sys.path[:0] = [str(FOLDER), str(FOLDER.parents[1])]
 
 import bpy  # noqa: E402
 import numpy as np  # noqa: E402
+from characters import lively_take, mpfb_character, rigify_character  # noqa: E402
 from make_head import moving_take, synthetic_head  # noqa: E402
 
 from blender_addon import compat  # noqa: E402
@@ -27,6 +29,11 @@ from blender_addon.animation.apply import ApplyOptions, apply_take  # noqa: E402
 from blender_addon.animation.head import curves_of, parts_for  # noqa: E402
 from blender_addon.animation.pose import pose_head  # noqa: E402
 from blender_addon.animation.smooth import curves_changed, resmooth  # noqa: E402
+from blender_addon.character.actions import clear_sent  # noqa: E402
+from blender_addon.character.apply import SendOptions, send_take  # noqa: E402
+from blender_addon.character.pose import pose_character  # noqa: E402
+from blender_addon.character.profile import Profile  # noqa: E402
+from blender_addon.character.targets import character_of, match_character, read_parts  # noqa: E402
 from blender_addon.contract.head import HeadDescription  # noqa: E402
 from blender_addon.contract.smoothing import smooth  # noqa: E402
 from blender_addon.contract.take import Take  # noqa: E402
@@ -58,8 +65,28 @@ def main() -> None:
     frame = _first(take)
     _timed("pose without keys", 20, lambda: pose_head(mesh, frame))
     _timed("  and the evaluation", 20, lambda: (pose_head(mesh, frame), bpy.context.view_layer.update()))
+    _characters(options.frames, scene)
     preview = _timed("add a preview", 1, lambda: add_preview(head, frame, scene))
     _timed("update the preview", 10, lambda: update_preview(bpy.data.objects[preview.mesh], head, frame))
+
+
+def _characters(frames: int, scene: Any) -> None:
+    """Takes on characters of other makers: shape keys and bones, and a generated Rigify face."""
+    take = lively_take(_module, frames)
+    body, brows, rig = mpfb_character(_module, "Bench Character")
+    options, profile, one = SendOptions(1), Profile(), lively_take(_module, 1)
+    for label, item in (("52 keys and 4 bones", body), ("Rigify's controls", rigify_character())):
+        character = character_of(item)
+        _timed(f"send to {label}", 3, lambda found=character: send_take(found, take, profile, scene, options))
+        curves = sum(len(compat.fcurves_of(owner)) for owner in character.owners())
+        print(f"  ({curves} curves)")
+        _timed("  of it what goes where", 3, lambda found=character: match_character(read_parts(found), profile))
+        clear_sent(character)
+        _timed("  a live frame on it", 20, lambda found=character: pose_character(found, one, profile))
+
+
+def _module(name: str) -> Any:
+    return importlib.import_module(f"blender_addon.{name}")
 
 
 def _timed(label: str, runs: int, call: Callable[[], Any]) -> Any:
