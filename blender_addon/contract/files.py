@@ -26,6 +26,16 @@ _META = "meta"
 _NAME = re.compile(r"[A-Za-z0-9_.]+")
 _PLAIN_KINDS = "biuf"
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # fixed, so that the same content gives the same bytes and hash
+# NotImplementedError, RuntimeError and UnicodeDecodeError: zipfile's words for compressions that it lacks, encrypted
+# members and damaged names.
+_DAMAGED = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    UnicodeDecodeError,
+)
 _CODES = {
     **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), ErrorCode.NO_SPACE),
     **dict.fromkeys((errno.ENOENT, errno.ENOTDIR), ErrorCode.MISSING_FILE),
@@ -189,8 +199,7 @@ def _read_archive(
                 if name in arrays:
                     raise refuse(f"holds '{name}' twice", "truncated")
                 arrays[name] = _read_member(archive, member, refuse)
-    # NotImplementedError and RuntimeError: zipfile's words for compressions it lacks and for encrypted members.
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+    except _DAMAGED as error:
         raise refuse("is damaged or was cut off", "truncated") from error
     except OSError as error:
         if error.errno != errno.EINVAL:

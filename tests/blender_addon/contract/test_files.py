@@ -244,3 +244,15 @@ def test_permissions_and_links(tmp_path):
     files.atomic_write(tmp_path / "link", lambda file: file.write(b"y"))
     assert (tmp_path / "link").is_symlink()
     assert (tmp_path / "real").read_bytes() == b"y"
+
+
+def test_a_member_whose_name_is_no_text_is_damage(tmp_path):
+    path = tmp_path / "a.npz"
+    files.save_arrays(path, {"a": 1}, {"xyz": np.arange(4.0)}, durable=False)
+    content = path.read_bytes()
+    central = content.rindex(b"PK\x01\x02")
+    flags = central + 8  # bit 11 says that the name is UTF-8
+    content = content[:flags] + b"\x00\x08" + content[flags + 2 :]
+    path.write_bytes(content[: central + 46] + b"\xff" + content[central + 47 :])
+    with pytest.raises(MienError, match="damaged or was cut off"):
+        files.load_arrays(path)
