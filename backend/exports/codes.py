@@ -14,14 +14,13 @@ from blender_addon.contract.head import HeadDescription
 from blender_addon.contract.projection import CROP_SIZE, camera_matrix, focal_pixels
 
 from .flame_motion import FlameMotion, Shot
-from .flame_space import narrowed
+from .flame_space import narrowed, one_shape
 from .records import Record, joined, read_records
 
 LONG_FOCAL_MM = 2000.0
 """35 mm equivalent with which weak perspective becomes perspective: from that far, depth hardly shows."""
 _ASSUMED_SCALE = 8.0
 """Of the crop's camera, where a file has none: a face that fills its crop."""
-_VARIES = 1e-6
 
 
 @dataclass(frozen=True)
@@ -81,7 +80,7 @@ def read_codes(path: Path, layout: Layout, head: HeadDescription, shot: Shot) ->
     Raises:
         MienError: BAD_IMPORT and what reading files raises.
     """
-    record = joined(read_records(path), path)
+    record = joined(list(read_records(path)), path)
     if not layout.fits(record):
         needed = ", ".join(layout.names[ours][0] for ours in layout.required)
         raise record.refuse(f"has not all of the arrays {needed}")
@@ -90,7 +89,7 @@ def read_codes(path: Path, layout: Layout, head: HeadDescription, shot: Shot) ->
     part = {ours: record.series(name, frames, _WIDTHS.get(ours)) for ours, name in found.items()}
     if "pose" in part:
         part["head"], part["jaw"] = part["pose"][:, :3], part["pose"][:, 3:]
-    shapes = part.get("shape", np.zeros((1, 1)))
+    shape, notes = one_shape(part.get("shape", np.zeros((1, 1))))
     focal = focal_pixels(shot.asked_focal_mm or LONG_FOCAL_MM, CROP_SIZE, CROP_SIZE)
     camera = part.get("camera", np.tile([_ASSUMED_SCALE, 0.0, 0.0], (frames, 1)))
     if (camera[:, 0] <= 0).any():
@@ -101,13 +100,13 @@ def read_codes(path: Path, layout: Layout, head: HeadDescription, shot: Shot) ->
         neck=np.zeros((frames, 3)),
         jaw=part["jaw"],
         eyes=np.zeros((frames, 6)),
-        identity=narrowed(shapes.mean(axis=0), head.identity.shape[2], "identity", path),
+        identity=narrowed(shape, head.identity.shape[2], "identity", path),
         expression=narrowed(part["expression"], head.expression.shape[2], "expression", path),
         eyelids=part.get("eyelids"),
         crop_camera=camera,
         camera_matrix=camera_matrix(focal, CROP_SIZE, CROP_SIZE),
         image_size=(CROP_SIZE, CROP_SIZE),
-        notes=_notes(part, head),
+        notes=(*_notes(part, head), *notes),
     )
 
 
@@ -129,8 +128,6 @@ def _notes(part: Mapping[str, np.ndarray], head: HeadDescription) -> tuple[str, 
     notes = ["The picture of the take is the network's crop: where that lay in the footage, the file does not say."]
     if "camera" not in part:
         notes.append("The file has no camera; the head is placed so that it fills the crop.")
-    if "shape" in part and part["shape"].std(axis=0).max() > _VARIES:
-        notes.append(f"The shape varies by {part['shape'].std(axis=0).max():.2g}; the take has its mean.")
     if "eyelids" in part and not head.eyelids.shape[2]:
         notes.append("This head has no shapes for the eyelids: they stay in the take, and the mesh does not show them.")
     return tuple(notes)

@@ -12,6 +12,7 @@ from blender_addon.contract.projection import HEAD_TO_CAMERA
 
 IDENTITY, EXPRESSION = 300, 100
 """Coefficients of a whole FLAME model."""
+_SAME = 1e-6
 
 
 def root_joints(head: HeadDescription, identity: np.ndarray, expression: np.ndarray) -> np.ndarray:
@@ -74,6 +75,14 @@ def narrowed(values: np.ndarray, width: int, what: str, source: object) -> np.nd
         remedy = "Give the whole FLAME model with --head, in the version that the file was made with."
         raise MienError(ErrorCode.BAD_IMPORT, message, remedy)
     return widened(values[..., :width], width).astype(np.float32)
+
+
+def one_shape(rows: np.ndarray) -> tuple[np.ndarray, list[str]]:
+    """The shape of a person from (T, K) coefficients of every frame, and a sentence where it varies."""
+    spread = float(np.ptp(rows, axis=0).max())
+    if spread <= _SAME * max(1.0, float(np.abs(rows).max())):
+        return rows[0], []
+    return rows.mean(axis=0), [f"The shape varies by up to {spread:.2g} from frame to frame; the take has its mean."]
 
 
 def rotations_from_6d(values: np.ndarray) -> np.ndarray:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +18,9 @@ from blender_addon.contract.take import Take
 
 from .flame_motion import FlameMotion, Shot
 from .json_files import Document, number_array, read_json
-from .records import joined, listed, read_records
+from .records import Record, joined, listed, read_records
 from .tables import bad_import
-from .vhap import CAMERA_PLACE, flame_arrays, read_flame_arrays, read_vhap, require_flame, write_npz
+from .vhap import CAMERA_PLACE, OFFSETS, flame_arrays, read_flame_arrays, read_vhap, require_flame, write_npz
 
 CAMERAS, PARAMETERS, CANONICAL = "transforms.json", "flame_param", "canonical_flame_param.npz"
 CANONICAL_JAW = 0.3
@@ -103,11 +104,10 @@ def read_gaussian_avatars(path: Path, head: HeadDescription, shot: Shot) -> Flam
     """
     if not os.path.isdir(path) or CAMERAS not in listed(path):
         inner = path / PARAMETERS if os.path.isdir(path / PARAMETERS) else path
-        return read_vhap(joined(read_records(inner), inner), head, shot)
+        return read_vhap(_joined(read_records(inner), inner), head, shot)
     document = read_json(path / CAMERAS)
     frames = _of_one_camera(document)
-    records = [record for frame in frames for record in read_records(_inside(path, frame))]
-    record = joined(records, path)
+    record = _joined((record for frame in frames for record in read_records(_inside(path, frame))), path)
     arrays, notes = read_flame_arrays(record, head, len(frames))
     world = _matrices(document, frames)
     turn = HEAD_TO_CAMERA @ np.swapaxes(world[:, :3, :3], 1, 2)
@@ -125,6 +125,16 @@ def read_gaussian_avatars(path: Path, head: HeadDescription, shot: Shot) -> Flam
         valid=None if valid is None else valid > 0.5,
         notes=tuple(notes),
     ).moved(head, turn, -np.einsum("tij,tj->ti", turn, world[:, :3, 3]))
+
+
+def _joined(records: Iterable[Record], path: Path) -> Record:
+    """The frames' records as one. Their offsets are large and seldom used: only whether there are any is kept."""
+    kept, moved = [], {}
+    for record in records:
+        moved |= {name: 1.0 for name in OFFSETS if np.any(record.values.get(name, 0))}
+        kept.append(Record(record.path, {name: v for name, v in record.values.items() if name not in OFFSETS}))
+    whole = joined(kept, path)
+    return Record(whole.path, {**whole.values, **moved})
 
 
 def _of_one_camera(document: Document) -> list[dict[str, object]]:

@@ -34,9 +34,7 @@ def kind_of(path: Path) -> str:
             return _kind_of_text(path, start)
     else:
         raise bad_import(path, "is empty", _REMEDY)
-    records = read_records(path)
-    kind = _kind_of_record(records[0])
-    return "gaussian-avatars" if kind == "vhap" and len(records) > 1 else kind
+    return _kind_of_record(next(read_records(path)))
 
 
 def _start(path: Path) -> bytes:

@@ -11,7 +11,7 @@ import numpy as np
 from blender_addon.contract.head import HeadDescription
 
 from .flame_motion import FlameMotion
-from .flame_space import narrowed, rotations_from_6d
+from .flame_space import narrowed, one_shape, rotations_from_6d
 from .records import Record, read_records
 from .tables import bad_import
 
@@ -32,13 +32,13 @@ def read_metrical_tracker(path: Path, head: HeadDescription) -> FlameMotion:
     Raises:
         MienError: BAD_IMPORT, also for a camera whose lens changes; what reading files raises.
     """
-    records = read_records(path)
+    records = list(read_records(path))
     if wrong := [record for record in records if not is_frame(record)]:
         raise wrong[0].refuse("is no frame of metrical-tracker: it has no 'flame' and 'opencv'")
     flames = [record.inner("flame") for record in records]
     cameras = [record.inner("opencv") for record in records]
     frames = len(records)
-    shapes = np.concatenate([flame.series("shape", 1) for flame in flames])
+    shape, notes = one_shape(_rows(flames, "shape"))
     expression = _rows(flames, "exp")
     matrices = _rows(cameras, "K", 9).reshape(-1, 3, 3)
     if np.ptp(matrices, axis=0).max() > _STILL * matrices.max():
@@ -46,8 +46,6 @@ def read_metrical_tracker(path: Path, head: HeadDescription) -> FlameMotion:
     size = records[0].optional("img_size", 2)
     if size is None:
         raise records[0].refuse("has no 'img_size'")
-    spread = float(shapes.std(axis=0).max())
-    notes = [f"The shape varies by {spread:.2g}; the take has its mean."] if spread > _STILL else []
     eyelids = _rows(flames, "eyelids", 2) if flames[0].has("eyelids") else None
     if eyelids is not None and not head.eyelids.shape[2]:
         notes.append("This head has no shapes for the eyelids: they stay in the take, and the mesh does not show them.")
@@ -57,7 +55,7 @@ def read_metrical_tracker(path: Path, head: HeadDescription) -> FlameMotion:
         neck=np.zeros((frames, 3)),
         jaw=rotations_from_6d(_rows(flames, "jaw", 6)),
         eyes=rotations_from_6d(_rows(flames, "eyes", 12).reshape(-1, 2, 6)).reshape(-1, 6),
-        identity=narrowed(shapes.mean(axis=0), head.identity.shape[2], "identity", path),
+        identity=narrowed(shape, head.identity.shape[2], "identity", path),
         expression=narrowed(expression, head.expression.shape[2], "expression", path),
         eyelids=eyelids,
         camera_matrix=matrices[0],

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -90,43 +90,33 @@ class Record:
         return all(name in self.values for name in names)
 
 
-def read_record(path: Path) -> Record:
-    """Read a `.npz`, `.npy`, `.pkl` or torch file that holds a table of arrays.
+def read_records(path: Path) -> Iterator[Record]:
+    """Every frame's record of a folder in the order of their numbers, of a list in one file, or of a file alone.
+
+    A folder of single arrays (`shape.npy`, `exp.npy`, ...) is one record. Each file is read when it is its turn.
 
     Raises:
         MienError: BAD_IMPORT, also for a file that wants to run something; MISSING_FILE, NOT_PERMITTED, TOO_LARGE.
-    """
-    content = load_restricted(path, code=ErrorCode.BAD_IMPORT)
-    if not isinstance(content, dict):
-        raise bad_import(path, "holds no table of named arrays", _REMEDY)
-    return Record(path, {str(name): value for name, value in content.items()})
-
-
-def read_records(path: Path) -> list[Record]:
-    """Every frame's record of a folder in the order of their numbers, of a list in one file, or of a file alone.
-
-    A folder of single arrays (`shape.npy`, `exp.npy`, ...) is one record.
-
-    Raises:
-        MienError: BAD_IMPORT, MISSING_FILE, NOT_PERMITTED, TOO_LARGE.
     """
     if not os.path.isdir(path):
         content = load_restricted(path, code=ErrorCode.BAD_IMPORT)
         tables = content if isinstance(content, list) and content else [content]
         if not all(isinstance(table, dict) for table in tables):
             raise bad_import(path, "holds no table of named arrays", _REMEDY)
-        return [Record(path, {str(name): value for name, value in table.items()}) for table in tables]
+        yield from (Record(path, {str(name): value for name, value in table.items()}) for table in tables)
+        return
     names = listed(path)
     arrays = [name for name in names if name.endswith(".npy") and not re.search(r"\d", name)]
     if arrays:
         contents = {Path(name).stem: load_restricted(path / name, code=ErrorCode.BAD_IMPORT) for name in arrays}
-        return [Record(path, contents)]
+        yield Record(path, contents)
+        return
     files = [name for name in names if name.lower().endswith(SUFFIXES)]
     folders = [] if files else [name for name in names if os.path.isdir(path / name)]
-    found = [record for name in (files or folders) for record in read_records(path / name)]
-    if not found:
+    if not files and not folders:
         raise bad_import(path, "has no files of parameters", _REMEDY)
-    return found
+    for name in files or folders:
+        yield from read_records(path / name)
 
 
 def listed(folder: Path) -> list[str]:

@@ -21,7 +21,7 @@ from blender_addon.contract.provenance import PROVENANCE, provenance
 from blender_addon.contract.take import Take
 
 from .flame_motion import FlameMotion, Shot
-from .flame_space import EXPRESSION, IDENTITY, narrowed, widened
+from .flame_space import EXPRESSION, IDENTITY, narrowed, one_shape, widened
 from .records import Record
 
 CAMERA_PLACE = np.array([0.0, 0.0, 1.0])
@@ -29,6 +29,8 @@ CAMERA_PLACE = np.array([0.0, 0.0, 1.0])
 VERTICES = 5143
 """Of FLAME with the teeth that VHAP adds."""
 
+OFFSETS = ("static_offset", "dynamic_offset")
+"""Arrays that move vertices one by one."""
 _ABOUT_EQUAL = 1e-3
 
 
@@ -158,14 +160,15 @@ def read_flame_arrays(record: Record, head: HeadDescription, frames: int) -> tup
         MienError: BAD_IMPORT.
     """
     expression = record.series("expr", frames)
+    shape, notes = one_shape(record.series("shape", frames))
     arrays = {
         "head_rotation": record.series("rotation", frames, 3),
         "translation": record.series("translation", frames, 3),
         "neck": record.series("neck_pose", frames, 3),
         "jaw": record.series("jaw_pose", frames, 3),
         "eyes": record.series("eyes_pose", frames, 6),
-        "identity": narrowed(record.series("shape", 1)[0], head.identity.shape[2], "identity", record.path),
+        "identity": narrowed(shape, head.identity.shape[2], "identity", record.path),
         "expression": narrowed(expression, head.expression.shape[2], "expression", record.path),
     }
-    moved = [name for name in ("static_offset", "dynamic_offset") if np.any(record.values.get(name, 0))]
-    return arrays, [f"'{name}' moves vertices one by one, which takes cannot; it is left out." for name in moved]
+    moved = [name for name in OFFSETS if np.any(record.values.get(name, 0))]
+    return arrays, [*notes, *(f"'{name}' moves single vertices, which takes cannot; it is left out." for name in moved)]
