@@ -81,7 +81,8 @@ def _job(path: Path, formats: Sequence[str], options: argparse.Namespace) -> _Jo
 def _target(take: Path, name: str, out: str | None, alone: bool) -> Path:
     """Where a take goes in a format: a file of that name, or one in a folder."""
     suffix = TAKE_FORMATS[name].suffix if name in TAKE_FORMATS else SCENE_FORMATS[name]
-    if out is not None and alone and not os.path.isdir(out) and Path(out).suffix == Path(suffix).suffix:
+    ending = f".{suffix.rpartition('.')[2]}"
+    if out is not None and alone and not os.path.isdir(out) and Path(out).suffix == ending:
         return Path(out).absolute()
     folder = Path(out).absolute() if out is not None else take.absolute().parent
     stem = next((take.name.removesuffix(ending) for ending in _ENDINGS if take.name.endswith(ending)), take.name)

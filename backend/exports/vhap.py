@@ -8,6 +8,7 @@ looks back along z. The focal length is told by the longer side of the picture.
 from __future__ import annotations
 
 import json
+import zipfile
 from pathlib import Path
 from typing import BinaryIO
 
@@ -32,6 +33,7 @@ VERTICES = 5143
 OFFSETS = ("static_offset", "dynamic_offset")
 """Arrays that move vertices one by one."""
 _ABOUT_EQUAL = 1e-3
+_ZIP_TIME = (1980, 1, 1, 0, 0, 0)
 
 
 def require_flame(take: Take) -> None:
@@ -108,14 +110,19 @@ def write_vhap(take: Take, path: Path) -> None:
 
 
 def write_npz(path: Path, arrays: dict[str, np.ndarray], *, durable: bool = True) -> None:
-    """Write arrays as a compressed `.npz` without pickles.
+    """Write arrays as a compressed `.npz` without pickles; the same arrays give the same bytes.
 
     Raises:
         MienError: NO_SPACE, NOT_PERMITTED, MISSING_FILE.
     """
 
     def write(file: BinaryIO) -> None:
-        np.savez_compressed(file, allow_pickle=False, **arrays)
+        with zipfile.ZipFile(file, "w") as archive:
+            for name, array in arrays.items():
+                info = zipfile.ZipInfo(f"{name}.npy", _ZIP_TIME)
+                info.compress_type = zipfile.ZIP_DEFLATED
+                with archive.open(info, "w", force_zip64=True) as member:
+                    np.lib.format.write_array(member, array, allow_pickle=False)
 
     atomic_write(path, write, durable=durable)
 
