@@ -7,7 +7,7 @@ import argparse
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,6 +43,21 @@ class _Job:
         return {name: path for name, path in self.targets.items() if name in SCENE_FORMATS}
 
 
+@dataclass
+class _Done:
+    """What came of it so far.
+
+    Attributes:
+        written: Files and folders.
+        notes: Sentences for the user.
+        failed: Why Blender could not write some of its formats.
+    """
+
+    written: list[Path] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    failed: list[MienError] = field(default_factory=list)
+
+
 def export_takes(options: argparse.Namespace) -> None:
     """Run `mien export`.
 
@@ -55,7 +70,7 @@ def export_takes(options: argparse.Namespace) -> None:
     """
     formats = check_formats(name for name in options.to if name != UDP)
     jobs = [_job(Path(path), formats, options) for path in options.takes]
-    written: list[Path] = []
+    done = _Done()
     packets = 0
     with TerminalProgress() as progress:
         _check(jobs, options)
@@ -64,12 +79,14 @@ def export_takes(options: argparse.Namespace) -> None:
             for name, target in job.targets.items():
                 if name in TAKE_FORMATS:
                     progress("export", 0.0, f"writing {target.name}")
-                    written += write_as(job.take, name, target)
+                    done.written += write_as(job.take, name, target)
             if scenes := job.scenes():
-                written += _write_scenes(program, head, job, scenes, options, progress)
+                _write_scenes(program, head, job, scenes, options, progress, done)
         if UDP in options.to:
             packets = _send(jobs[0].take, options, progress)
-    _tell(written, packets, options)
+    _tell(done, packets, options)
+    if done.failed:
+        raise done.failed[0]
 
 
 def _job(path: Path, formats: Sequence[str], options: argparse.Namespace) -> _Job:
@@ -145,14 +162,21 @@ def _write_scenes(
     scenes: Mapping[str, Path],
     options: argparse.Namespace,
     progress: Progress,
-) -> list[Path]:
+    done: _Done,
+) -> None:
     """Let Blender write the scene of one take; its source is the footage where that is still in its place."""
     from backend import blender
 
     source = Path(job.take.meta.source)
     shown = source if os.path.exists(source) else None
-    blender.export_scene(program, head, [job.path.absolute()], shown, scenes, progress, timing=options.timing)
-    return list(scenes.values())
+    takes = [job.path.absolute()]
+    told = blender.export_scene(program, head, takes, shown, scenes, progress, timing=options.timing)
+    done.written += [Path(path) for paths in told["files"].values() for path in paths]
+    done.notes += [str(sentence) for sentence in told.get("warnings", ())]
+    done.failed += [
+        MienError(ErrorCode(error["code"]), error["message"], error["remedy"])
+        for error in told.get("failed", {}).values()
+    ]
 
 
 def _send(take: Take, options: argparse.Namespace, progress: Progress) -> int:
@@ -174,14 +198,14 @@ def _send(take: Take, options: argparse.Namespace, progress: Progress) -> int:
         return sent  # the way to end a loop
 
 
-def _tell(written: Sequence[Path], packets: int, options: argparse.Namespace) -> None:
+def _tell(done: _Done, packets: int, options: argparse.Namespace) -> None:
     if options.json:
-        report: dict[str, object] = {"written": [str(path) for path in written]}
+        report: dict[str, object] = {"written": [str(path) for path in done.written], "notes": done.notes}
         if UDP in options.to:
             report["packets"] = packets
         put(json.dumps(report, indent=2))
         return
-    lines = ["Written:", *(f"  {path}" for path in written)] if written else []
+    lines = [*done.notes, "Written:", *(f"  {path}" for path in done.written)] if done.written else done.notes
     if UDP in options.to:
         lines.append(f"{packets} packets were sent to {options.address[0]}:{options.address[1]}.")
     put("\n".join(lines))

@@ -44,6 +44,7 @@ class Scenes:
 
     def __init__(self) -> None:
         self.asked: list[tuple] = []
+        self.failed: dict[str, dict[str, str]] = {}
 
     def export_scene(
         self, program, head, takes, source, targets: Mapping[str, Path], progress, start=1, timing="conform"
@@ -51,7 +52,8 @@ class Scenes:
         self.asked.append((program, head.id, list(takes), source, dict(targets), timing))
         for name, path in targets.items():
             path.write_text(name)
-        return {"warnings": []}
+        files = {name: [str(path)] for name, path in targets.items() if name not in self.failed}
+        return {"warnings": ["A sentence."], "files": files, "failed": self.failed}
 
 
 @pytest.fixture
@@ -131,7 +133,7 @@ def test_sending(shot: Path, capsys) -> None:
         assert run("export", shot, "--to", "livelink-udp", "--address", where, "--subject", "Ann", "--json") == 0
         got = [Packet.decode(listener.recv(2048)) for _ in range(10)]
     assert {packet.subject for packet in got} == {"Ann"}
-    assert json.loads(capsys.readouterr().out) == {"written": [], "packets": 10}
+    assert json.loads(capsys.readouterr().out) == {"written": [], "notes": [], "packets": 10}
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sends a signal as Ctrl-C does")
@@ -158,6 +160,16 @@ def test_blender_writes_scenes(shot: Path, scenes: Scenes, tmp_path: Path) -> No
     assert (program, head, takes, source, timing) == ("here", "open", [shot], None, "source")
     assert targets == {"fbx": tmp_path / "shot.fbx", "glb": tmp_path / "shot.glb"}
     assert (tmp_path / "shot.glb").read_text() == "glb"
+
+
+def test_what_blender_could_not_write(shot: Path, scenes: Scenes, capsys) -> None:
+    scenes.failed = {"usd": {"code": "blender_failed", "message": "No USD.", "remedy": "Use another Blender."}}
+    assert run("export", shot, "--to", "usd,glb") == EXIT_CODES[ErrorCode.BLENDER_FAILED]
+    captured = capsys.readouterr()
+    assert "shot.glb" in captured.out
+    assert "shot.usdc" not in captured.out
+    assert "A sentence." in captured.out
+    assert captured.err.endswith("mien: No USD. Use another Blender.\n")
 
 
 def test_the_footage_goes_along_where_it_still_is(scenes: Scenes, tmp_path: Path) -> None:
