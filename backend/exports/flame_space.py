@@ -85,9 +85,21 @@ def one_shape(rows: np.ndarray) -> tuple[np.ndarray, list[str]]:
     return rows.mean(axis=0), [f"The shape varies by up to {spread:.2g} from frame to frame; the take has its mean."]
 
 
+def are_rotations(matrices: np.ndarray) -> bool:
+    """Whether all of (..., 3, 3) turn and neither scale nor mirror."""
+    upright = np.allclose(matrices @ np.swapaxes(matrices, -1, -2), np.eye(3), atol=1e-3)
+    return bool(upright and (np.linalg.det(matrices) > 0).all())
+
+
 def rotations_from_6d(values: np.ndarray) -> np.ndarray:
-    """(..., 6) to axis-angle (..., 3): the first two rows of the matrix, made upright (Zhou et al. 2019)."""
+    """(..., 6) to axis-angle (..., 3): the first two rows of the matrix, made upright (Zhou et al. 2019).
+
+    Raises:
+        ValueError: Two rows that are parallel or zero.
+    """
     first, second = values[..., :3], values[..., 3:]
+    if (np.linalg.norm(np.cross(first, second), axis=-1) < _SAME).any():
+        raise ValueError("no rotation")
     one = first / np.linalg.norm(first, axis=-1, keepdims=True)
     rest = second - (one * second).sum(-1, keepdims=True) * one
     two = rest / np.linalg.norm(rest, axis=-1, keepdims=True)

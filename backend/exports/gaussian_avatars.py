@@ -17,6 +17,7 @@ from blender_addon.contract.provenance import PROVENANCE, provenance
 from blender_addon.contract.take import Take
 
 from .flame_motion import FlameMotion, Shot
+from .flame_space import are_rotations
 from .json_files import Document, number_array, read_json
 from .records import Record, joined, listed, read_records
 from .tables import bad_import
@@ -163,8 +164,7 @@ def _matrices(document: Document, frames: list[dict[str, object]]) -> np.ndarray
         good = isinstance(matrix, list) and all(isinstance(row, list) for row in matrix)
         rows.append([value for row in matrix for value in row] if good else [])  # type: ignore[union-attr]
     world = number_array(document.path, rows, 16).reshape(-1, 4, 4)
-    turns = world[:, :3, :3]
-    if not np.allclose(turns @ np.swapaxes(turns, 1, 2), np.eye(3), atol=1e-4):
+    if not are_rotations(world[:, :3, :3]):
         raise bad_import(document.path, "has a camera that is not a plain turn and place", _REMEDY)
     return world
 

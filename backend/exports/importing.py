@@ -73,11 +73,18 @@ def import_take(path: Path, options: ImportOptions) -> Imported:
     kind = options.kind or kind_of(path)
     if kind == "npz":
         return _own(path, options)
-    if kind == "livelink":
-        return _livelink(path, options)
-    head = _flame_head(path, kind, options)
-    motion = _FLAME_READERS[kind](path, head, options.shot)
-    return _flame_take(path, kind, head, motion, options)
+    try:
+        if kind == "livelink":
+            return _livelink(path, options)
+        head = _flame_head(path, kind, options)
+        with np.errstate(over="ignore", invalid="ignore"):  # what overflows is refused by the take
+            motion = _FLAME_READERS[kind](path, head, options.shot)
+            return _flame_take(path, kind, head, motion, options)
+    except MienError as error:
+        if error.code is not ErrorCode.BAD_TAKE:
+            raise
+        reason = f"cannot become a take: {error.message.rstrip('.')}"
+        raise bad_import(path, reason, "Check that it is undamaged and of the kind that --kind says.") from error
 
 
 def _own(path: Path, options: ImportOptions) -> Imported:
@@ -99,6 +106,9 @@ def _flame_take(path: Path, kind: str, head: HeadDescription, motion: FlameMotio
     notes = list(motion.notes)
     time, rate = _times(motion.time, frames, options.fps, notes)
     translation = motion.translation.astype(np.float32)
+    matrix = motion.camera_matrix
+    if min(matrix[0, 0], matrix[1, 1], *motion.image_size) <= 0:
+        raise bad_import(path, "has a camera without a focal length or a size", "Check that the tracking went well.")
     if (translation[:, 2] <= 0).any():
         raise bad_import(path, "has a head behind its camera", "Check that it is of the kind that --kind says.")
     crop, transform = whole_picture_crop(motion.camera_matrix, motion.image_size, translation)

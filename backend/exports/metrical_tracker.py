@@ -11,7 +11,7 @@ import numpy as np
 from blender_addon.contract.head import HeadDescription
 
 from .flame_motion import FlameMotion
-from .flame_space import narrowed, one_shape, rotations_from_6d
+from .flame_space import are_rotations, narrowed, one_shape, rotations_from_6d
 from .records import Record, read_records
 from .tables import bad_import
 
@@ -43,6 +43,9 @@ def read_metrical_tracker(path: Path, head: HeadDescription) -> FlameMotion:
     matrices = _rows(cameras, "K", 9).reshape(-1, 3, 3)
     if np.ptp(matrices, axis=0).max() > _STILL * matrices.max():
         raise bad_import(path, "has a camera whose lens changes", "Import a part of it where the lens stays.")
+    turns = _rows(cameras, "R", 9).reshape(-1, 3, 3)
+    if not are_rotations(turns):
+        raise bad_import(path, "has a camera that is not a plain turn and place", "Check that the tracking went well.")
     size = records[0].optional("img_size", 2)
     if size is None:
         raise records[0].refuse("has no 'img_size'")
@@ -53,8 +56,8 @@ def read_metrical_tracker(path: Path, head: HeadDescription) -> FlameMotion:
         head_rotation=np.zeros((frames, 3)),
         translation=np.zeros((frames, 3)),
         neck=np.zeros((frames, 3)),
-        jaw=rotations_from_6d(_rows(flames, "jaw", 6)),
-        eyes=rotations_from_6d(_rows(flames, "eyes", 12).reshape(-1, 2, 6)).reshape(-1, 6),
+        jaw=_turns(flames, "jaw", 6),
+        eyes=_turns(flames, "eyes", 12),
         identity=narrowed(shape, head.identity.shape[2], "identity", path),
         expression=narrowed(expression, head.expression.shape[2], "expression", path),
         eyelids=eyelids,
@@ -62,7 +65,7 @@ def read_metrical_tracker(path: Path, head: HeadDescription) -> FlameMotion:
         image_size=(int(size[0, 1]), int(size[0, 0])),
         frame=_numbers(records),
         notes=tuple(notes),
-    ).moved(head, _rows(cameras, "R", 9).reshape(-1, 3, 3), _rows(cameras, "t", 3))
+    ).moved(head, turns, _rows(cameras, "t", 3))
 
 
 def _rows(records: list[Record], name: str, width: int | None = None) -> np.ndarray:
@@ -71,6 +74,15 @@ def _rows(records: list[Record], name: str, width: int | None = None) -> np.ndar
     if len({row.shape for row in rows}) > 1:
         raise records[-1].refuse(f"has another number of values for '{name}' than the first frame")
     return np.concatenate(rows)
+
+
+def _turns(records: list[Record], name: str, width: int) -> np.ndarray:
+    """(T, width / 2) axis-angles of 6D rotations."""
+    rows = _rows(records, name, width)
+    try:
+        return rotations_from_6d(rows.reshape(-1, 6)).reshape(len(rows), -1)
+    except ValueError as error:
+        raise records[0].refuse(f"has a '{name}' that is no rotation") from error
 
 
 def _numbers(records: list[Record]) -> np.ndarray | None:

@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from backend.exports.flame_motion import Shot
@@ -251,6 +253,45 @@ def test_a_hostile_frame_runs_nothing(name: str, flame_file: Path, tmp_path: Pat
             bring(path, flame_file)
         assert caught.value.code is ErrorCode.BAD_IMPORT
     assert os.listdir(tmp_path) == ["00001.frame"]
+
+
+FORGED: dict[str, tuple[str, str, object, str]] = {
+    "a jaw that is no rotation": ("flame", "jaw", np.zeros((1, 6)), "'jaw' that is no rotation"),
+    "an eye that is no rotation": ("flame", "eyes", np.ones((1, 12)), "'eyes' that is no rotation"),
+    "a mirrored camera": ("opencv", "R", np.diag([1.0, 1, -1])[None], "not a plain turn"),
+    "no focal length": ("opencv", "K", np.zeros((1, 3, 3)), "without a focal length"),
+    "behind the camera": ("opencv", "t", np.float32([[0, 0, -9]]), "behind its camera"),
+    "not finite": ("flame", "exp", np.full((1, 100), np.inf), "not finite"),
+    "too large": ("opencv", "t", np.array([[1e300, 0, 1]]), "cannot become a take"),
+    "a text": ("flame", "exp", "x", "not finite numbers"),
+    "nothing": ("flame", "shape", None, "has no 'shape'"),
+}
+
+
+@pytest.mark.parametrize("name", FORGED)
+def test_frames_that_make_no_sense(name: str, flame_file: Path, tmp_path: Path) -> None:
+    frame, (table, key, value, said) = tracker_frames(tmp_path)[0], FORGED[name]
+    frame[table][key] = value  # type: ignore[index]
+    torch.save(frame, tmp_path / "forged.pt")
+    with pytest.raises(MienError, match=said) as caught:
+        bring(tmp_path / "forged.pt", flame_file)
+    assert caught.value.code is ErrorCode.BAD_IMPORT
+
+
+@given(st.data())
+@settings(max_examples=120, deadline=None)
+def test_damaged_frames_give_one_kind_of_error(flame_file: Path, tmp_path_factory, data: st.DataObject) -> None:
+    folder = tmp_path_factory.mktemp("damaged")
+    tracker_frames(folder)
+    path = folder / f"{data.draw(st.integers(8, 12))}.frame"
+    raw = bytearray(path.read_bytes())
+    for _ in range(data.draw(st.integers(1, 6))):
+        raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
+    path.write_bytes(raw[: data.draw(st.integers(0, len(raw)))] if data.draw(st.booleans()) else raw)
+    try:
+        bring(folder, flame_file)
+    except MienError as error:
+        assert error.code in (ErrorCode.BAD_IMPORT, ErrorCode.TOO_LARGE)
 
 
 def smirk(frames: int = T) -> dict[str, np.ndarray]:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from backend.exports.formats import export_take
 from backend.exports.importing import ImportOptions, import_take
@@ -180,6 +182,23 @@ def test_damaged_files_are_explained(name: str, sixty: Path, tmp_path: Path) -> 
         import_take(path, ImportOptions())
     assert caught.value.code is ErrorCode.BAD_IMPORT
     assert "broken.csv" in caught.value.message
+
+
+@given(st.data())
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_damage_gives_one_kind_of_error(sixty: Path, data: st.DataObject) -> None:
+    lines = sixty.read_text().splitlines()[: data.draw(st.integers(0, 40))]
+    for _ in range(data.draw(st.integers(1, 4))):
+        if lines:
+            number = data.draw(st.integers(0, len(lines) - 1))
+            place = data.draw(st.integers(0, len(lines[number])))
+            lines[number] = lines[number][:place] + data.draw(st.text(max_size=4)) + lines[number][place + 1 :]
+    path = sixty.with_name("damaged.csv")
+    path.write_text("\n".join(lines), encoding="utf-8", errors="replace")
+    try:
+        import_take(path, ImportOptions(kind="livelink"))
+    except MienError as error:
+        assert error.code is ErrorCode.BAD_IMPORT
 
 
 def test_missing_columns_are_named(tmp_path: Path) -> None:
