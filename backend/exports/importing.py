@@ -24,7 +24,7 @@ from .gaussian_avatars import read_gaussian_avatars
 from .kinds import kind_of
 from .livelink import read_livelink
 from .metrical_tracker import read_metrical_tracker
-from .rates import common_rate, steady_step
+from .rates import average_rate
 from .tables import bad_import
 from .vhap import CAMERA_PLACE
 
@@ -140,8 +140,7 @@ def _flame_take(path: Path, kind: str, head: HeadDescription, motion: FlameMotio
 def _times(told: np.ndarray | None, frames: int, fps: float | None, notes: list[str]) -> tuple[np.ndarray, float]:
     """Seconds of each frame, and the nominal rate; a still has none."""
     if told is not None and fps is None and len(told) == frames:
-        step = steady_step(told)
-        return told, common_rate(1 / step) if step else 0.0
+        return told, average_rate(told)
     if frames == 1:
         return np.zeros(1), 0.0
     if fps is None:

@@ -13,7 +13,7 @@ from blender_addon.contract.arkit import ANGLES, CHANNELS, ArkitCurves
 from blender_addon.contract.take import Take
 
 from .curves import bounded_curves
-from .rates import common_rate, steady_step
+from .rates import average_rate, steady_step
 from .tables import Table, lines, read_table, write_table
 from .timecode import RATE, parse_code, to_codes
 
@@ -181,4 +181,4 @@ def _filled(table: Table, times: np.ndarray, seen: np.ndarray, numbers: np.ndarr
     known = times[seen]
     values = np.stack([np.interp(time, known, column) for column in numbers.T], axis=1)
     curves = ArkitCurves(time, values[:, : len(CHANNELS)], values[:, len(CHANNELS) :], valid)
-    return LiveLinkRecording(curves, common_rate(1 / step) if step else 0.0, int((~valid).sum()))
+    return LiveLinkRecording(curves, average_rate(time), int((~valid).sum()))

@@ -26,7 +26,13 @@ def steady_step(times: np.ndarray) -> float:
     return float(steps[near].mean())
 
 
-def common_rate(rate: float) -> float:
+def average_rate(times: np.ndarray) -> float:
+    """Frames per second of times without gaps, as a rate of film or video where one is near; 0 for a still."""
+    length = float(times[-1] - times[0])
+    return _common_rate((len(times) - 1) / length) if length > 0 else 0.0
+
+
+def _common_rate(rate: float) -> float:
     """The rate of film or video that is meant by a measured one; the measured one where none is that near."""
     nearest = min(_COMMON, key=lambda common: abs(float(common) - rate))
     return float(nearest) if abs(float(nearest) / rate - 1) < _NEAR else round(rate, 6)
