@@ -30,15 +30,13 @@ def add_export(commands: argparse._SubParsersAction) -> None:
     head = "the FLAME model of the take, for what Blender writes of takes that are not on the open head"
     parser.add_argument("--head", type=named, metavar="FILE", help=head)
     udp = parser.add_argument_group("livelink-udp")
-    udp.add_argument(
-        "--address", type=address, default=("127.0.0.1", 11111), metavar="HOST:PORT", help="default 127.0.0.1:11111"
-    )
-    udp.add_argument("--subject", type=named, default="Mien", metavar="NAME", help="name it is shown under (Mien)")
+    udp.add_argument("--address", type=address, metavar="HOST:PORT", help="where to; 127.0.0.1:11111 by default")
+    udp.add_argument("--subject", type=named, metavar="NAME", help="name it is shown under (Mien)")
     udp.add_argument("--loop", action="store_true", help="begin anew at the end, until Ctrl-C")
     blender = parser.add_argument_group("Blender")
     blender.add_argument("--blender", metavar="PATH", help="Blender 4.2 or newer; found or installed by default")
     timing = "one scene frame for each of the clip (conform), or the clip's real time (source)"
-    blender.add_argument("--timing", choices=("conform", "source"), default="conform", help=timing)
+    blender.add_argument("--timing", choices=("conform", "source"), help=timing)
     parser.add_argument("--json", action="store_true", help="print what was written as JSON, and nothing else")
     parser.set_defaults(run=_export)
 
@@ -61,8 +59,8 @@ def add_import(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--fps", type=_above_zero, metavar="N", help=fps)
     identity = "a take of the same person on the open head, which Live Link files get their shape from"
     parser.add_argument("--identity", type=named, metavar="TAKE", help=identity)
-    parser.add_argument("--size", type=_size, metavar="WxH", help="size of the pictures, where the file does not tell")
-    focal = "35 mm equivalent focal length, where the file does not tell"
+    parser.add_argument("--size", type=_size, metavar="WxH", help="size of the pictures, if the file tells none")
+    focal = "35 mm equivalent focal length, if the file tells none"
     parser.add_argument("--focal", type=_above_zero, metavar="MM", help=focal)
     parser.add_argument("--out", type=named, metavar="FILE", help="the take; NAME.take.npz beside the file by default")
     parser.add_argument("--json", action="store_true", help="print what was made as JSON, and nothing else")

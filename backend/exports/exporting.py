@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from backend.exports.command import UDP
 from backend.exports.formats import SCENE_FORMATS, TAKE_FORMATS, check_formats, write_as
-from backend.exports.livelink_udp import Target, send
+from backend.exports.livelink_udp import PORT, Target, send
 from backend.heads import load_head
 from backend.outputs import check_writable
 from backend.progress import Progress
@@ -69,6 +69,7 @@ def export_takes(options: argparse.Namespace) -> None:
             format. What was written before a failure stays.
     """
     formats = check_formats(name for name in options.to if name != UDP)
+    _require_used(options, formats)
     jobs = [_job(Path(path), formats, options) for path in options.takes]
     done = _Done()
     packets = 0
@@ -87,6 +88,21 @@ def export_takes(options: argparse.Namespace) -> None:
     _tell(done, packets, options)
     if done.failed:
         raise done.failed[0]
+
+
+def _require_used(options: argparse.Namespace, formats: Sequence[str]) -> None:
+    """Refuse options that none of the formats uses, rather than leave them aside in silence.
+
+    Raises:
+        MienError: USAGE.
+    """
+    scenes = any(name in SCENE_FORMATS for name in formats)
+    for used, names, what in (
+        (UDP in options.to, ("address", "subject", "loop"), UDP),
+        (scenes, ("head", "blender", "timing"), ", ".join(SCENE_FORMATS)),
+    ):
+        if not used and (given := [name for name in names if getattr(options, name)]):
+            raise MienError(ErrorCode.USAGE, f"--{given[0]} is only for {what}.", f"Leave --{given[0]} out.")
 
 
 def _job(path: Path, formats: Sequence[str], options: argparse.Namespace) -> _Job:
@@ -170,7 +186,7 @@ def _write_scenes(
     source = Path(job.take.meta.source)
     shown = source if os.path.exists(source) else None
     takes = [job.path.absolute()]
-    told = blender.export_scene(program, head, takes, shown, scenes, progress, timing=options.timing)
+    told = blender.export_scene(program, head, takes, shown, scenes, progress, timing=options.timing or "conform")
     done.written += [Path(path) for paths in told["files"].values() for path in paths]
     done.notes += [str(sentence) for sentence in told.get("warnings", ())]
     done.failed += [
@@ -180,7 +196,7 @@ def _write_scenes(
 
 
 def _send(take: Take, options: argparse.Namespace, progress: Progress) -> int:
-    host, port = options.address
+    target = _udp_target(options)
     sent = 0
 
     def count(number: int) -> None:
@@ -188,14 +204,19 @@ def _send(take: Take, options: argparse.Namespace, progress: Progress) -> int:
         sent = number
         place = (number - 1) % len(take) + 1
         if number == 1 or place % 10 == 0 or place == len(take):
-            progress("send", place / len(take), f"to {host}:{port} as {options.subject}")
+            progress("send", place / len(take), f"to {target.host}:{target.port} as {target.subject}")
 
     try:
-        return send(take, Target(host, port, options.subject, options.loop), sent=count)
+        return send(take, target, sent=count)
     except KeyboardInterrupt:
         if not options.loop:
             raise
         return sent  # the way to end a loop
+
+
+def _udp_target(options: argparse.Namespace) -> Target:
+    host, port = options.address or ("127.0.0.1", PORT)
+    return Target(host, port, options.subject or "Mien", options.loop)
 
 
 def _tell(done: _Done, packets: int, options: argparse.Namespace) -> None:
@@ -207,5 +228,6 @@ def _tell(done: _Done, packets: int, options: argparse.Namespace) -> None:
         return
     lines = [*done.notes, "Written:", *(f"  {path}" for path in done.written)] if done.written else done.notes
     if UDP in options.to:
-        lines.append(f"{packets} packets were sent to {options.address[0]}:{options.address[1]}.")
+        target = _udp_target(options)
+        lines.append(f"{packets} packets were sent to {target.host}:{target.port} as {target.subject}.")
     put("\n".join(lines))

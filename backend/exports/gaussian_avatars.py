@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from backend.outputs import write_json
+from blender_addon.contract.errors import ErrorCode, MienError
 from blender_addon.contract.files import make_folder
 from blender_addon.contract.head import HeadDescription
 from blender_addon.contract.projection import HEAD_TO_CAMERA
@@ -106,6 +107,9 @@ def read_gaussian_avatars(path: Path, head: HeadDescription, shot: Shot) -> Flam
     if not os.path.isdir(path) or CAMERAS not in listed(path):
         inner = path / PARAMETERS if os.path.isdir(path / PARAMETERS) else path
         return read_vhap(_joined(read_records(inner), inner), head, shot)
+    if shot != Shot():
+        message = f"{path} says itself what its camera is like."
+        raise MienError(ErrorCode.USAGE, message, "Leave --size and --focal out.")
     document = read_json(path / CAMERAS)
     frames = _of_one_camera(document)
     record = _joined((record for frame in frames for record in read_records(_inside(path, frame))), path)

@@ -31,8 +31,7 @@ from .vhap import CAMERA_PLACE
 ASSUMED_FPS = 24.0
 """Frames per second of files that tell no times, as for numbered images."""
 LIVELINK_SIZE = (1280, 720)
-LIVELINK_FOCAL_MM = 50.0
-"""The camera of takes from Live Link Face, which tells none."""
+"""The picture of takes from Live Link Face, which tells none."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +70,7 @@ def import_take(path: Path, options: ImportOptions) -> Imported:
             for options that do not fit; MISSING_FILE, NOT_PERMITTED, TOO_LARGE; what loading the head raises.
     """
     kind = options.kind or kind_of(path)
+    _require_used(kind, options)
     if kind == "npz":
         return _own(path, options)
     try:
@@ -85,6 +85,24 @@ def import_take(path: Path, options: ImportOptions) -> Imported:
             raise
         reason = f"cannot become a take: {error.message.rstrip('.')}"
         raise bad_import(path, reason, "Check that it is undamaged and of the kind that --kind says.") from error
+
+
+def _require_used(kind: str, options: ImportOptions) -> None:
+    """Refuse what the user says and this kind of file has no use for, rather than leave it aside in silence.
+
+    Raises:
+        MienError: USAGE.
+    """
+    said = {
+        "head": options.head,
+        "fps": options.fps,
+        "identity": options.identity,
+        "size": options.shot.size,
+        "focal": options.shot.asked_focal_mm,
+    }
+    if unused := [name for name, value in said.items() if value is not None and name not in _USES[kind]]:
+        message = f"--{unused[0]} is of no use for a file of the kind {kind}."
+        raise MienError(ErrorCode.USAGE, message, f"Leave --{unused[0]} out.")
 
 
 def _own(path: Path, options: ImportOptions) -> Imported:
@@ -160,9 +178,10 @@ def _livelink(path: Path, options: ImportOptions) -> Imported:
     if options.identity is not None:
         options.identity.require_head(head)
         identity = options.identity.identity
-    matrix = camera_matrix(Shot(asked_focal_mm=LIVELINK_FOCAL_MM).focal_pixels(*LIVELINK_SIZE), *LIVELINK_SIZE)
+    size = options.shot.size or LIVELINK_SIZE
+    matrix = camera_matrix(options.shot.focal_pixels(*size), *size)
     translation = np.tile(np.float32([0, 0, CAMERA_PLACE[2]]), (frames, 1))
-    crop, transform = whole_picture_crop(matrix, LIVELINK_SIZE, translation)
+    crop, transform = whole_picture_crop(matrix, size, translation)
     take = Take(
         meta=_meta(path, "livelink", head, recording.rate if frames > 1 else 0.0),
         time=curves.time,
@@ -172,17 +191,18 @@ def _livelink(path: Path, options: ImportOptions) -> Imported:
         **take_arrays(curves, head.expression_names),
         translation=translation,
         camera_matrix=matrix,
-        image_size=np.array(LIVELINK_SIZE, np.int32),
+        image_size=np.array(size, np.int32),
         crop_camera=_float32(crop),
         crop_transform=transform,
         extra={"frame": _frame_numbers(None, frames)},
     )
-    return Imported(take, "livelink", tuple(_livelink_notes(recording.dropped, options.identity is not None)))
+    return Imported(take, "livelink", tuple(_livelink_notes(recording.dropped, options)))
 
 
-def _livelink_notes(dropped: int, known: bool) -> list[str]:
-    notes = ["Live Link Face tells no place: the head stands 1 m in front of a camera of 50 mm."]
-    if not known:
+def _livelink_notes(dropped: int, options: ImportOptions) -> list[str]:
+    focal = f"{options.shot.focal_mm:g} mm"
+    notes = [f"Live Link Face tells no place: the head stands 1 m in front of a camera of {focal}."]
+    if options.identity is None:
         notes.append("The head is the mean one; --identity TAKE gives it the shape of a person.")
     if dropped:
         notes.append(f"{dropped} frames are missing or without a face; they are filled in and marked as not valid.")
@@ -214,6 +234,17 @@ def _float32(values: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(values, np.float32)
 
 
+_USES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "npz": ("head",),
+        "livelink": ("head", "fps", "identity", "size", "focal"),
+        "vhap": ("head", "fps", "size", "focal"),
+        "gaussian-avatars": ("head", "fps", "size", "focal"),
+        "metrical-tracker": ("head", "fps"),
+        "smirk": ("head", "fps", "focal"),
+        "emoca": ("head", "fps", "focal"),
+    }
+)
 _FLAME_READERS: Mapping[str, Callable[[Path, HeadDescription, Shot], FlameMotion]] = MappingProxyType(
     {
         "vhap": read_gaussian_avatars,

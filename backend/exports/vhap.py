@@ -144,10 +144,10 @@ def read_vhap(record: Record, head: HeadDescription, shot: Shot) -> FlameMotion:
     size = record.optional("image_size", 2)
     if size is None and shot.size is None:
         raise record.refuse("does not say how large the picture is", "Give its size with --size WIDTHxHEIGHT.")
-    width, height = shot.size or (int(size[0, 1]), int(size[0, 0]))
-    focal = record.optional("focal_length", 1)
-    if focal is None:
-        notes.append(f"{record.path} tells no focal length; it is taken as {shot.focal_mm:g} mm.")
+    width, height = shot.size or (int(size[0, 1]), int(size[0, 0]))  # what the user says goes before
+    focal = record.optional("focal_length", 1) if shot.asked_focal_mm is None else None
+    if focal is None and shot.asked_focal_mm is None:
+        notes.append(f"The file tells no focal length; it is taken as {shot.focal_mm:g} mm (--focal).")
     pixels = float(focal[0, 0]) * max(width, height) if focal is not None else shot.focal_pixels(width, height)
     time, valid = record.optional("time", None), record.optional("valid", None)
     return FlameMotion(

@@ -107,6 +107,8 @@ def test_out_is_a_file_or_a_folder(shot: Path, tmp_path: Path, out: str, made: s
         (("--to", "npz"), ErrorCode.USAGE, "over itself"),
         (("--to", "livelink-udp", "--address", "nowhere"), ErrorCode.USAGE, "is not an address"),
         ((), ErrorCode.USAGE, "--to"),
+        (("--to", "vrm", "--loop"), ErrorCode.USAGE, "--loop is only for livelink-udp"),
+        (("--to", "livelink-udp", "--timing", "source"), ErrorCode.USAGE, "--timing is only for blend"),
     ],
 )
 def test_what_cannot_be_done_is_said_before_anything_is_written(shot: Path, capsys, more, code, said) -> None:
@@ -227,6 +229,7 @@ def test_import_flame(flame_shot: Path, flame_file: Path, tmp_path: Path, capsys
         (("slate.csv", "--as-take", "--fps", "0"), ErrorCode.USAGE, "not a number above 0"),
         (("slate.csv", "--as-take", "--size", "12"), ErrorCode.USAGE, "not a size"),
         (("slate.csv", "--as-take", "--kind", "smirk"), ErrorCode.USAGE, "--head FILE"),
+        (("slate.csv", "--as-take", "--kind", "emoca", "--size", "9x9"), ErrorCode.USAGE, "--size is of no use"),
     ],
 )
 def test_bad_imports(shot: Path, arguments, code, said, capsys, monkeypatch) -> None:

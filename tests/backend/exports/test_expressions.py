@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 import struct
 from collections.abc import Mapping
 from dataclasses import replace
@@ -12,9 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from backend.exports.command import UDP
 from backend.exports.curves import Mix
 from backend.exports.facs import UNITS, action_units
-from backend.exports.formats import export_take
+from backend.exports.formats import SCENE_FORMATS, TAKE_FORMATS, export_take
+from backend.exports.kinds import KINDS
+from backend.exports.motion import HEADER as MOTION_HEADER
 from backend.exports.vrm import LOOKS, MOUTHS, expression_curves, read_vrm
 from backend.exports.vrma import read_provenance, read_vrma
 from blender_addon.contract.arkit import BLINKS, CHANNELS, JAW, JAW_OPEN
@@ -99,6 +103,13 @@ def as_documented(table: Mapping[str, Mix]) -> str:
 @pytest.mark.parametrize("name", TABLES)
 def test_the_tables_are_published_as_they_are(name: str, repository: Path) -> None:
     assert as_documented(TABLES[name]) in (repository / "docs" / "formats.md").read_text(encoding="utf-8")
+
+
+def test_every_format_and_kind_is_described(repository: Path) -> None:
+    page = (repository / "docs" / "formats.md").read_text(encoding="utf-8")
+    words = set(re.findall(r"[\w-]+", " ".join(re.findall(r"`([^`]*)`", page))))
+    assert {*TAKE_FORMATS, *SCENE_FORMATS, *KINDS, UDP} <= words
+    assert {name for name in MOTION_HEADER if not name.startswith(("neck", "jaw", "left", "right"))} <= words
 
 
 def test_a_vrma_is_a_gltf(tmp_path: Path) -> None:

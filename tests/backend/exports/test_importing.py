@@ -156,11 +156,21 @@ def test_gaussian_avatars_from_another_camera(flame: HeadDescription, flame_file
     (folder / "transforms.json").write_text(json.dumps({"frames": frames}))
     imported = bring(folder, flame_file)
     assert imported.kind == "gaussian-avatars"
+    with pytest.raises(MienError, match="says itself"):
+        bring(folder, flame_file, shot=Shot((5, 5)))
     for frame in range(T):
         points = in_vhaps_world(flame, arrays, frame) - world[:3, 3]
         x, y, z = (points @ world[:3, :3]).T
         expected = np.stack((270.5 + 1400 * x / -z, 405 - 1410 * y / -z), axis=1)
         np.testing.assert_allclose(pixels(imported.take, flame, frame), expected, atol=PIXEL)
+
+
+def test_what_the_user_says_goes_before_what_the_file_says(flame_file: Path, tmp_path: Path) -> None:
+    path = tmp_path / "tracked.npz"
+    np.savez(path, **track(), focal_length=np.float32([2]), image_size=np.array([480, 640]))
+    assert bring(path, flame_file).take.camera_matrix[0, 0] == 1280
+    take = bring(path, flame_file, shot=Shot((320, 240), 36.0)).take
+    assert (take.camera_matrix[0, 0], tuple(take.image_size)) == (320, (320, 240))
 
 
 def test_gaussian_avatars_parameters_alone(flame_file: Path, tmp_path: Path) -> None:
