@@ -11,7 +11,7 @@ import numpy as np
 
 from backend.outputs import write_json
 from blender_addon.contract.errors import ErrorCode, MienError
-from blender_addon.contract.files import make_folder
+from blender_addon.contract.files import make_folder, write_npz
 from blender_addon.contract.head import HeadDescription
 from blender_addon.contract.projection import HEAD_TO_CAMERA
 from blender_addon.contract.provenance import PROVENANCE, provenance
@@ -22,7 +22,7 @@ from .flame_space import are_rotations
 from .json_files import Document, number_array, read_json
 from .records import Record, joined, listed, read_records
 from .tables import bad_import
-from .vhap import CAMERA_PLACE, OFFSETS, flame_arrays, read_flame_arrays, read_vhap, require_flame, write_npz
+from .vhap import CAMERA_PLACE, OFFSETS, flame_arrays, read_flame_arrays, read_vhap, require_flame
 
 CAMERAS, PARAMETERS, CANONICAL = "transforms.json", "flame_param", "canonical_flame_param.npz"
 CANONICAL_JAW = 0.3

@@ -8,14 +8,12 @@ looks back along z. The focal length is told by the longer side of the picture.
 from __future__ import annotations
 
 import json
-import zipfile
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 
 from blender_addon.contract.errors import ErrorCode, MienError
-from blender_addon.contract.files import atomic_write
+from blender_addon.contract.files import write_npz
 from blender_addon.contract.head import HeadDescription
 from blender_addon.contract.projection import HEAD_TO_CAMERA, camera_matrix
 from blender_addon.contract.provenance import PROVENANCE, provenance
@@ -33,7 +31,6 @@ VERTICES = 5143
 OFFSETS = ("static_offset", "dynamic_offset")
 """Arrays that move vertices one by one."""
 _ABOUT_EQUAL = 1e-3
-_ZIP_TIME = (1980, 1, 1, 0, 0, 0)
 
 
 def require_flame(take: Take) -> None:
@@ -107,24 +104,6 @@ def write_vhap(take: Take, path: Path) -> None:
         PROVENANCE: np.array(json.dumps(provenance(take.meta))),
     }
     write_npz(path, arrays)
-
-
-def write_npz(path: Path, arrays: dict[str, np.ndarray], *, durable: bool = True) -> None:
-    """Write arrays as a compressed `.npz` without pickles; the same arrays give the same bytes.
-
-    Raises:
-        MienError: NO_SPACE, NOT_PERMITTED, MISSING_FILE.
-    """
-
-    def write(file: BinaryIO) -> None:
-        with zipfile.ZipFile(file, "w") as archive:
-            for name, array in arrays.items():
-                info = zipfile.ZipInfo(f"{name}.npy", _ZIP_TIME)
-                info.compress_type = zipfile.ZIP_DEFLATED
-                with archive.open(info, "w", force_zip64=True) as member:
-                    np.lib.format.write_array(member, array, allow_pickle=False)
-
-    atomic_write(path, write, durable=durable)
 
 
 def read_vhap(record: Record, head: HeadDescription, shot: Shot) -> FlameMotion:
