@@ -5,11 +5,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
+from backend.outputs import write_json, write_together
+from blender_addon.contract.arkit import require_arkit
 from blender_addon.contract.errors import ErrorCode, MienError
+from blender_addon.contract.provenance import PROVENANCE, provenance
 from blender_addon.contract.take import Take
+
+from .arkit_files import write_arkit_json, write_csv
+from .facs import write_facs
+from .folders import write_folder
+from .gaussian_avatars import CAMERAS, write_gaussian_avatars
+from .livelink import write_livelink
+from .motion import write_motion
+from .vhap import require_flame, require_vhap, write_vhap
+from .vrm import write_vrm
+from .vrma import write_vrma, write_vrma_arkit
+
+
+def _any_take(take: Take) -> None:
+    """Every take can be written."""
 
 
 @dataclass(frozen=True)
@@ -21,20 +39,34 @@ class Format:
         suffix: What the file's name ends in, with the dot.
         write: Writes a take to a path that is not there yet.
         check: Raises CANNOT_EXPORT for a take that cannot be told in this format.
+        carries_provenance: Whether the file itself says where the take comes from; else a file beside it does.
+        key_file: The file by which a folder of this format is known; empty for formats of one file.
     """
 
     title: str
     suffix: str
     write: Callable[[Take, Path], None]
-    check: Callable[[Take], None]
-
-
-def _any_take(take: Take) -> None:
-    """Every take can be written."""
+    check: Callable[[Take], None] = _any_take
+    carries_provenance: bool = True
+    key_file: str = ""
 
 
 TAKE_FORMATS: Mapping[str, Format] = MappingProxyType(
-    {"npz": Format("Mien take", ".take.npz", lambda take, path: take.save(path), _any_take)}
+    {
+        "npz": Format("Mien take", ".take.npz", lambda take, path: take.save(path)),
+        "livelink": Format("Live Link Face CSV", ".livelink.csv", write_livelink, require_arkit, False),
+        "arkit-csv": Format("ARKit 52 CSV", ".arkit.csv", write_csv, require_arkit, False),
+        "arkit-json": Format("ARKit 52 JSON", ".arkit.json", write_arkit_json, require_arkit),
+        "facs": Format("FACS action units CSV", ".facs.csv", write_facs, require_arkit, False),
+        "vrm": Format("VRM expression curves", ".vrm.json", write_vrm, require_arkit),
+        "vrma": Format("VRM Animation of the presets", ".vrma", write_vrma, require_arkit),
+        "vrma-arkit": Format("VRM Animation of ARKit's names", ".arkit.vrma", write_vrma_arkit, require_arkit),
+        "vhap": Format("VHAP parameters", ".vhap.npz", write_vhap, require_vhap),
+        "gaussian-avatars": Format(
+            "GaussianAvatars folder", ".gaussian-avatars", write_gaussian_avatars, require_flame, key_file=CAMERAS
+        ),
+        "motion": Format("Head, neck, jaw and eye motion CSV", ".motion.csv", write_motion, carries_provenance=False),
+    }
 )
 """By the name that the command line and manifests give them."""
 
@@ -67,13 +99,28 @@ def export_take(take: Take, name: str, folder: Path, stem: str) -> list[Path]:
         stem: Name of the file without the format's suffix.
 
     Returns:
-        What was written.
+        What was written: the file or folder, and `<file>.json` where the format cannot say where a take comes from.
 
     Raises:
         MienError: CANNOT_EXPORT, NO_SPACE, NOT_PERMITTED or MISSING_FILE.
     """
+    return write_as(take, name, folder / f"{stem}{TAKE_FORMATS[name].suffix}")
+
+
+def write_as(take: Take, name: str, target: Path) -> list[Path]:
+    """`export_take` to a path of any name."""
     chosen = TAKE_FORMATS[name]
     chosen.check(take)
-    target = folder / f"{stem}{chosen.suffix}"
-    chosen.write(take, target)
-    return [target]
+    if chosen.key_file:
+        write_folder(target, partial(chosen.write, take), chosen.key_file, PROVENANCE)
+        return [target]
+    files: dict[Path, Callable[[Path], None]] = {target: partial(chosen.write, take)}
+    if not chosen.carries_provenance:
+        files[sidecar(target)] = partial(write_json, values=provenance(take.meta))
+    write_together(files)
+    return list(files)
+
+
+def sidecar(path: Path) -> Path:
+    """The file that says where another comes from."""
+    return path.with_name(f"{path.name}.json")

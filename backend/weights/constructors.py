@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a pickle of numbers may call: stand-ins for the constructors of numpy, chumpy, scipy.sparse and torch.
+"""What a pickle of numbers may call or name: stand-ins for the constructors of numpy, chumpy, scipy.sparse and torch.
 
 Even numpy's own constructors are replaced, because a forged dtype can turn them against memory. None of the stand-ins
 can be altered by the pickle that uses them.
@@ -95,6 +95,29 @@ class StorageStandIn(metaclass=_Sealed):
         raise TypeError("sealed")
 
 
+class TableStandIn(dict[object, object], metaclass=_Sealed):
+    """collections.OrderedDict; what else hangs on it, as on torch's tables of weights, is left out."""
+
+    __slots__ = ()
+
+    def __setstate__(self, _: object) -> None:
+        return
+
+
+class StorageKindStandIn(metaclass=_Sealed):
+    """A class of torch storages ("FloatStorage"): which numbers they hold; bfloat16 is read as float32."""
+
+    __slots__ = ("dtype", "itemsize", "shortened")
+
+    def __init__(self, code: str, shortened: bool = False) -> None:
+        object.__setattr__(self, "dtype", np.dtype(code))
+        object.__setattr__(self, "itemsize", 2 if shortened else self.dtype.itemsize)
+        object.__setattr__(self, "shortened", shortened)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise TypeError("sealed")
+
+
 class ChumpyStandIn(ObjectStandIn):
     __slots__ = ()
 
@@ -174,8 +197,18 @@ def _tensor(storage: object, offset: object, size: object, stride: object, *_: o
     return made
 
 
-def _ordered(items: object = ()) -> dict[object, object]:
-    return dict(items)  # type: ignore[call-overload]
+def _parameter(data: object, *_: object) -> ArrayStandIn:
+    if not isinstance(data, ArrayStandIn):
+        raise Refused("a malformed tensor")
+    return data
+
+
+def _size(numbers: object = ()) -> tuple[object, ...]:
+    return tuple(numbers)  # type: ignore[arg-type]
+
+
+def _ordered(items: object = ()) -> TableStandIn:
+    return TableStandIn(items)  # type: ignore[call-overload]
 
 
 def _set(items: object = ()) -> set[object]:
@@ -201,14 +234,23 @@ class _Function:
         return self._call(*arguments)
 
 
-_ALLOWED: dict[str, Callable[..., object]] = {
+_ALLOWED: dict[str, Callable[..., object] | StorageKindStandIn] = {
     "numpy.ndarray": ArrayStandIn,
     "numpy.dtype": DTypeStandIn,
     "_codecs.encode": _Function(_encode),
     "collections.OrderedDict": _Function(_ordered),
     "torch.storage._load_from_bytes": _Function(_tensor_storage),
+    "torch._utils._rebuild_tensor": _Function(_tensor),
     "torch._utils._rebuild_tensor_v2": _Function(_tensor),
+    "torch._utils._rebuild_parameter": _Function(_parameter),
+    "torch.Size": _Function(_size),
+    "torch.BFloat16Storage": StorageKindStandIn("f4", shortened=True),
 }
+for _name, _code in (
+    ("Float", "f4"), ("Double", "f8"), ("Half", "f2"), ("Long", "i8"), ("Int", "i4"), ("Short", "i2"), ("Char", "i1"),
+    ("Byte", "u1"), ("Bool", "b1"),
+):  # fmt: skip
+    _ALLOWED[f"torch.{_name}Storage"] = StorageKindStandIn(_code)
 for _copyreg, _builtins in (("copyreg", "builtins"), ("copy_reg", "__builtin__")):  # Python 3 and 2
     _ALLOWED[f"{_copyreg}._reconstructor"] = _Function(_reconstructor)
     _ALLOWED[f"{_builtins}.object"] = object
@@ -224,7 +266,7 @@ _LIBRARIES = (
 )
 
 
-def constructor(full_name: str) -> Callable[..., object]:
+def constructor(full_name: str) -> Callable[..., object] | StorageKindStandIn:
     """The stand-in for a global name of a pickle.
 
     Raises:

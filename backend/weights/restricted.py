@@ -27,8 +27,11 @@ from backend.weights.constructors import (
     ObjectStandIn,
     Refused,
     SparseStandIn,
+    StorageKindStandIn,
+    StorageStandIn,
     constructor,
 )
+from backend.weights.torch_files import LEGACY_MAGIC, Storages, find_pickle, read_legacy, read_zip
 from blender_addon.contract.errors import ErrorCode, MienError
 from blender_addon.contract.files import MAX_ARRAY_BYTES, file_error
 
@@ -48,6 +51,7 @@ _BROKEN = (
     RuntimeError,
     SyntaxError,
     struct.error,
+    NotImplementedError,  # zipfile's word for a compression that it lacks
     zipfile.BadZipFile,
     zlib.error,
 )
@@ -70,15 +74,21 @@ class _Unpickler(pickle._Unpickler):  # type: ignore[name-defined, misc]
     The unpickler in Python: the one in C makes room for as many memories as the file says, 32 GB for seven bytes.
     """
 
-    def find_class(self, module: str, name: str) -> Callable[..., object]:
+    def __init__(self, file: BinaryIO, storages: Storages | None) -> None:
+        super().__init__(file, encoding="latin1")
+        self._storages = storages
+
+    def find_class(self, module: str, name: str) -> Callable[..., object] | StorageKindStandIn:
         return constructor(f"{module}.{name}")
 
-    def persistent_load(self, pid: object) -> object:
-        raise Refused("an object outside the file")
+    def persistent_load(self, pid: object) -> StorageStandIn:
+        if self._storages is None:
+            raise Refused("an object outside the file")
+        return self._storages(pid)
 
 
 def load_restricted(path: str | os.PathLike[str], *, code: ErrorCode = ErrorCode.BAD_HEAD) -> object:
-    """Read a `.pkl`, `.npy` or `.npz` made by anyone; no code in it is ever run.
+    """Read a `.pkl`, `.npy`, `.npz` or a file of `torch.save` made by anyone; no code in it is ever run.
 
     Python 2 strings are read as latin1. chumpy arrays, scipy sparse matrices and tensors become dense numpy arrays; an
     object array becomes its one element or a list.
@@ -118,7 +128,7 @@ def _read(file: BinaryIO) -> object:
     return _read_npy(file) if start == b"\x93NUMPY" else _unpickle(file)
 
 
-def _read_archive(file: BinaryIO) -> dict[str, object]:
+def _read_archive(file: BinaryIO) -> object:
     try:
         return _read_members(file)
     except OSError as error:
@@ -127,11 +137,13 @@ def _read_archive(file: BinaryIO) -> dict[str, object]:
         raise zipfile.BadZipFile from error  # it names a place before its beginning
 
 
-def _read_members(file: BinaryIO) -> dict[str, object]:
+def _read_members(file: BinaryIO) -> object:
     with zipfile.ZipFile(file) as archive:
         members = archive.infolist()
         if sum(member.file_size for member in members) > MAX_ARRAY_BYTES:
             raise Refused("more data than fits into memory")
+        if pickled := find_pickle(archive.namelist()):
+            return _plain(read_zip(archive, pickled, _load), {})
         read = {}
         for member in members:
             with archive.open(member) as stream:
@@ -151,7 +163,17 @@ def _read_npy(file: BinaryIO) -> object:
 
 
 def _unpickle(file: BinaryIO) -> object:
-    return _plain(_Unpickler(file, encoding="latin1").load(), {})
+    content = _load(file, None)
+    if type(content) is int and content == LEGACY_MAGIC:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(0)
+        _load(file, None)
+        content = read_legacy(file, size, _load)
+    return _plain(content, {})
+
+
+def _load(file: BinaryIO, storages: Storages | None) -> object:
+    return _Unpickler(file, storages).load()
 
 
 def _plain(value: object, done: dict[int, object]) -> object:

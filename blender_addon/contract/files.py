@@ -140,10 +140,20 @@ def save_arrays(
         members[name] = np.asarray(array)
         if members[name].dtype.kind not in _PLAIN_KINDS:
             raise TypeError(f"array '{name}' has type {members[name].dtype}, only plain numbers can be saved")
+    write_npz(path, members, durable=durable)
+
+
+def write_npz(path: str | os.PathLike[str], arrays: Mapping[str, np.ndarray], *, durable: bool = True) -> None:
+    """Write arrays to a compressed `.npz` without pickles; the same arrays give the same bytes.
+
+    Raises:
+        MienError: NO_SPACE, NOT_PERMITTED, MISSING_FILE.
+        ValueError: A programming error: an array of objects.
+    """
 
     def write(file: BinaryIO) -> None:
         with zipfile.ZipFile(file, "w") as archive:
-            for name, array in members.items():
+            for name, array in arrays.items():
                 info = zipfile.ZipInfo(f"{name}.npy", _ZIP_TIME)
                 info.compress_type = zipfile.ZIP_DEFLATED
                 with archive.open(info, "w", force_zip64=True) as member:

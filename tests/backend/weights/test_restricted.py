@@ -2,10 +2,8 @@
 import io
 import os
 import pickle
-import subprocess
 import tracemalloc
 from collections import Counter, OrderedDict
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +15,7 @@ from hypothesis import strategies as st
 
 from backend.weights.restricted import Unreadable, load_restricted
 from blender_addon.contract.errors import ErrorCode, MienError
+from tests.backend.weights.hostile import HOSTILE, Runs
 
 
 @pytest.fixture
@@ -150,34 +149,11 @@ def test_repeated_doubling_is_not_unfolded(written) -> None:
     assert isinstance(load_restricted(written({"n": nested})), dict)
 
 
-class Runs:
-    def __init__(self, function: object, *arguments: object) -> None:
-        self.call = (function, arguments)
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return self.call
-
-
-MALICIOUS: dict[str, Callable[[str], object]] = {
-    "system": lambda trace: Runs(os.system, f"touch {trace}"),
-    "popen": lambda trace: Runs(subprocess.Popen, ["touch", trace]),
-    "eval": lambda trace: Runs(eval, f"open({trace!r}, 'w')"),
-    "exec": lambda trace: Runs(exec, f"open({trace!r}, 'w')"),
-    "open": lambda trace: Runs(open, trace, "w"),
-    "import": lambda trace: Runs(__import__, "antigravity"),
-    "getattr": lambda trace: Runs(getattr, 1, "real"),
-    "memmap": lambda trace: Runs(np.memmap, trace, "u1", "w+", 0, (1,)),
-    "savetxt": lambda trace: Runs(np.savetxt, trace, [1.0]),
-    "torch": lambda trace: Runs(torch.save, 1, trace),
-    "nested": lambda trace: {"v_template": [np.ones(2), Runs(os.system, f"touch {trace}")]},
-}
-
-
-@pytest.mark.parametrize("name", MALICIOUS)
+@pytest.mark.parametrize("name", HOSTILE)
 @pytest.mark.parametrize("protocol", [0, 2, 5])
 def test_nothing_is_ever_run(tmp_path: Path, name: str, protocol: int) -> None:
     path = tmp_path / "evil.pkl"
-    path.write_bytes(pickle.dumps(MALICIOUS[name](str(tmp_path / "trace")), protocol=protocol))
+    path.write_bytes(pickle.dumps(HOSTILE[name](str(tmp_path / "trace")), protocol=protocol))
     with pytest.raises(MienError) as caught:
         load_restricted(path)
     assert caught.value.code is ErrorCode.BAD_HEAD

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The two containers of `torch.save`: a zip of a pickle and its numbers, and before torch 1.6 pickles with the numbers
+behind them. The pickles are read by whoever calls; here are the numbers that they refer to.
+"""
+
+from __future__ import annotations
+
+import struct
+import zipfile
+from collections.abc import Callable, Mapping
+from typing import BinaryIO
+
+import numpy as np
+
+from backend.weights.constructors import Refused, StorageKindStandIn, StorageStandIn
+
+Storages = Callable[[object], StorageStandIn]
+"""The storage that a pickle means by a persistent id."""
+ReadPickle = Callable[[BinaryIO, Storages | None], object]
+
+PICKLE = "data.pkl"
+LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
+_LEGACY_PROTOCOL = 1001
+_COUNT = struct.Struct("<q")
+
+
+def find_pickle(names: list[str]) -> str | None:
+    """The pickle of a zip that torch wrote, None in other zips."""
+    found = [name for name in names if name.split("/")[-1] == PICKLE and name.count("/") <= 1]
+    return found[0] if len(found) == 1 else None
+
+
+def read_zip(archive: zipfile.ZipFile, pickle_name: str, read: ReadPickle) -> object:
+    """What `torch.save` wrote into a zip.
+
+    Args:
+        archive: The zip, whose unpacked size was checked.
+        pickle_name: See `find_pickle`.
+        read: Reads a pickle without running it.
+
+    Raises:
+        Refused, KeyError, ValueError: The file is forged or damaged.
+    """
+    prefix = pickle_name.removesuffix(PICKLE)
+    order = archive.read(f"{prefix}byteorder") if f"{prefix}byteorder" in archive.namelist() else b"little"
+    done: dict[str, StorageStandIn] = {}
+
+    def storages(pid: object) -> StorageStandIn:
+        kind, key, count = _checked(pid)
+        if key not in done:
+            data = archive.read(f"{prefix}data/{key}")
+            done[key] = StorageStandIn(_numbers(data, kind, count, ">" if order == b"big" else "<"))
+        return _of_kind(done[key], kind)
+
+    with archive.open(pickle_name) as file:
+        return read(file, storages)
+
+
+def read_legacy(file: BinaryIO, size: int, read: ReadPickle) -> object:
+    """What an old `torch.save` wrote, from behind its first pickle, the magic number, on.
+
+    The tensors come before their numbers, so the pickle is read twice: first with zeros, to get behind it.
+
+    Args:
+        file: The file.
+        size: Its size in bytes: no storage can be larger.
+        read: Reads a pickle without running it.
+
+    Raises:
+        Refused, KeyError, ValueError: The file is forged or damaged.
+    """
+    if read(file, None) != _LEGACY_PROTOCOL:
+        raise ValueError("another version of the container")
+    system = read(file, None)
+    order = "<" if not isinstance(system, dict) or system.get("little_endian", True) else ">"
+    start = file.tell()
+    kinds: dict[str, StorageKindStandIn] = {}
+    blank: dict[str, StorageStandIn] = {}
+
+    def zeros(pid: object) -> StorageStandIn:
+        kind, key, count = _checked(pid)
+        if sum(made.flat.nbytes for made in blank.values()) + count * kind.itemsize > size:
+            raise Refused("a tensor larger than the file")
+        if key not in blank:
+            kinds[key] = kind
+            blank[key] = StorageStandIn(_numbers(bytes(count * kind.itemsize), kind, count, order))
+        return _of_kind(blank[key], kind)
+
+    read(file, zeros)
+    keys = read(file, None)
+    if not isinstance(keys, list) or set(keys) != set(kinds):
+        raise ValueError("storages that do not belong to the tensors")
+    real = {key: _legacy_storage(file, kinds[key], order, size) for key in keys}
+    file.seek(start)
+    return read(file, lambda pid: _real(real, pid))
+
+
+def _legacy_storage(file: BinaryIO, kind: StorageKindStandIn, order: str, size: int) -> StorageStandIn:
+    (count,) = _COUNT.unpack(file.read(_COUNT.size))
+    if not 0 <= count * kind.itemsize <= size:
+        raise Refused("a tensor larger than the file")
+    return StorageStandIn(_numbers(file.read(count * kind.itemsize), kind, count, order))
+
+
+def _real(storages: Mapping[str, StorageStandIn], pid: object) -> StorageStandIn:
+    kind, key, _ = _checked(pid)
+    return _of_kind(storages[key], kind)
+
+
+def _checked(pid: object) -> tuple[StorageKindStandIn, str, int]:
+    """Kind, key and number of elements that a persistent id says."""
+    if not isinstance(pid, tuple) or len(pid) < 5 or pid[0] != "storage":
+        raise Refused("an object outside the file")
+    kind, key, _, count = pid[1:5]
+    if not isinstance(kind, StorageKindStandIn) or not isinstance(key, str) or type(count) is not int or count < 0:
+        raise Refused("a malformed tensor")
+    if any(part is not None for part in pid[5:]):
+        raise Refused("a view of another tensor's numbers")
+    return kind, key, count
+
+
+def _of_kind(storage: StorageStandIn, kind: StorageKindStandIn) -> StorageStandIn:
+    if storage.flat.dtype != kind.dtype:
+        raise Refused("one tensor's numbers as two types")
+    return storage
+
+
+def _numbers(data: bytes, kind: StorageKindStandIn, count: int, order: str) -> np.ndarray:
+    """(count,) numbers in this machine's order of bytes."""
+    if kind.shortened:  # bfloat16: the upper half of a float32
+        upper = np.frombuffer(data, f"{order}u2", count).astype(np.uint32)
+        return (upper << 16).view(np.float32)
+    return np.frombuffer(data, kind.dtype.newbyteorder(order), count).astype(kind.dtype)
