@@ -1,39 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What formats of weights tell of a take, and what they do not: weights from 0 to 1."""
+"""What programs get of a take's weights: nothing outside 0 to 1."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from types import MappingProxyType
+from dataclasses import replace
 
 import numpy as np
 
-from blender_addon.contract.arkit import CHANNELS, ArkitCurves, arkit_curves
+from blender_addon.contract.arkit import ArkitCurves, arkit_curves
 from blender_addon.contract.take import Take
-
-
-@dataclass(frozen=True)
-class Mix:
-    """A channel of another program as a sum of ARKit's, cut to 0 to 1.
-
-    Attributes:
-        weights: What each of ARKit's channels gives to it.
-        approximate: Whether ARKit has no such channel, so that others stand for it.
-    """
-
-    weights: Mapping[str, float]
-    approximate: bool = False
-
-
-def mix(weights: Mapping[str, float], approximate: bool = False) -> Mix:
-    """A `Mix` that cannot be altered."""
-    return Mix(MappingProxyType(dict(weights)), approximate)
-
-
-def sides(name: str, weight: float = 0.5) -> dict[str, float]:
-    """Both sides of a channel of ARKit's with the same weight; by default their mean."""
-    return {f"{name}Left": weight, f"{name}Right": weight}
 
 
 def bounded_curves(take: Take) -> ArkitCurves:
@@ -44,9 +19,3 @@ def bounded_curves(take: Take) -> ArkitCurves:
     """
     curves = arkit_curves(take)
     return replace(curves, weights=np.clip(curves.weights, 0.0, 1.0))
-
-
-def mixed(curves: ArkitCurves, mixes: Sequence[Mix]) -> np.ndarray:
-    """(T, M) values of channels of another program, 0 to 1."""
-    matrix = np.array([[one.weights.get(name, 0.0) for name in CHANNELS] for one in mixes])
-    return np.clip(curves.weights @ matrix.T, 0.0, 1.0)

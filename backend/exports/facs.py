@@ -14,9 +14,10 @@ from types import MappingProxyType
 
 import numpy as np
 
+from blender_addon.contract.mixing import Mix, mix, mixed, sides
 from blender_addon.contract.take import Take
 
-from .curves import Mix, bounded_curves, mix, mixed, sides
+from .curves import bounded_curves
 from .tables import exactly, lines, read_table, write_table
 
 UNITS: Mapping[str, Mix] = MappingProxyType(

@@ -16,30 +16,12 @@ import numpy as np
 from blender_addon.contract.arkit import CHANNELS, ArkitCurves
 from blender_addon.contract.provenance import PROVENANCE, provenance
 from blender_addon.contract.take import Take
+from blender_addon.contract.vrm import vrm_weights
 
-from .curves import Mix, bounded_curves, mix, mixed, sides
+from .curves import bounded_curves
 from .json_files import number_array, read_json, write_compact
 from .tables import bad_import
 
-MOUTHS: Mapping[str, Mix] = MappingProxyType(
-    {
-        "aa": mix({"jawOpen": 1.0, "mouthFunnel": -0.5, "mouthPucker": -0.5}, approximate=True),
-        "ih": mix(sides("mouthLowerDown", 0.25) | sides("mouthUpperUp", 0.25), approximate=True),
-        "ou": mix({"mouthPucker": 1.0}, approximate=True),
-        "ee": mix(sides("mouthStretch"), approximate=True),
-        "oh": mix({"mouthFunnel": 1.0}, approximate=True),
-    }
-)
-"""VRM's vowels, each as a sum of ARKit's channels cut to 0 to 1."""
-LOOKS: Mapping[str, Mix] = MappingProxyType(
-    {
-        "lookUp": mix(sides("eyeLookUp")),
-        "lookDown": mix(sides("eyeLookDown")),
-        "lookLeft": mix({"eyeLookOutLeft": 0.5, "eyeLookInRight": 0.5}),
-        "lookRight": mix({"eyeLookInLeft": 0.5, "eyeLookOutRight": 0.5}),
-    }
-)
-"""Looks to the person's own left and right."""
 EMOTIONS = ("happy", "angry", "sad", "relaxed", "surprised")
 _DECIMALS = 6
 
@@ -66,8 +48,7 @@ def expression_curves(take: Take) -> ExpressionCurves:
         MienError: CANNOT_EXPORT for a head without ARKit's channels.
     """
     curves = bounded_curves(take)
-    table = {**MOUTHS, **LOOKS}
-    presets = _blinks(curves) | dict(zip(table, mixed(curves, tuple(table.values())).T, strict=True))
+    presets = vrm_weights(curves) | _blinks(curves)
     for name in EMOTIONS:
         values = take.extra.get(f"emotion_{name}")
         if values is not None and values.ndim == 1:

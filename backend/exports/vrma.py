@@ -19,9 +19,10 @@ from blender_addon.contract.files import MAX_ARRAY_BYTES, atomic_write, file_err
 from blender_addon.contract.provenance import PROVENANCE, provenance
 from blender_addon.contract.take import Take
 from blender_addon.contract.version import VERSION
+from blender_addon.contract.vrm import LOOKS
 
 from .tables import bad_import
-from .vrm import LOOKS, ExpressionCurves, expression_curves
+from .vrm import ExpressionCurves, expression_curves
 
 EXTENSION = "VRMC_vrm_animation"
 Group = Literal["preset", "custom"]

@@ -261,7 +261,7 @@ def _with_others(found: dict[str, Found], profile: Profile) -> dict[str, Found]:
         answer = result[source]
         if answer.state is not State.DRIVES or profile.row(source).use:
             continue
-        own = [name for name, part in rule.parts.items() if part > 0 and found[name].state is State.DRIVES]
+        own = [name for name, part in rule.weights.items() if part > 0 and found[name].state is State.DRIVES]
         sides = [name for name in ("blinkLeft", "blinkRight") if found[name].state is State.DRIVES]
         if own or (source == "blink" and sides):
             reason = f"{labels((own or sides)[:1])} has a key of its own"
@@ -271,7 +271,7 @@ def _with_others(found: dict[str, Found], profile: Profile) -> dict[str, Found]:
             continue
         turn = TOLD_BY.get(source)
         stand_ins = [name for name, rule in RULES.items()
-                     if rule.parts.get(source, 0) > 0 and result[name].state is State.DRIVES]  # fmt: skip
+                     if rule.weights.get(source, 0) > 0 and result[name].state is State.DRIVES]  # fmt: skip
         if turn and result[turn].state is State.DRIVES:
             result[source] = Found(State.COVERED, text=f"By {label(turn)}", named=True)
         elif stand_ins:

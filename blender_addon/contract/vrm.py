@@ -8,50 +8,41 @@ not among them: nothing in a face says that a smile is meant.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
 
-from .arkit import CHANNELS, ArkitCurves
+from .arkit import ArkitCurves
+from .mixing import Mix, mix, mixed, sides
 
-
-@dataclass(frozen=True)
-class VrmRule:
-    """How one expression is made.
-
-    Attributes:
-        parts: Factors by ARKit channel; their sum is held within 0 and 1.
-        exact: Whether the expression means just that; otherwise the rule is an approximation.
-    """
-
-    parts: Mapping[str, float]
-    exact: bool = False
-
-
-def _rule(exact: bool = False, **parts: float) -> VrmRule:
-    return VrmRule(MappingProxyType(parts), exact)
-
-
-RULES: Mapping[str, VrmRule] = MappingProxyType(
+VOWELS: Mapping[str, Mix] = MappingProxyType(
     {
-        "aa": _rule(jawOpen=1.0, mouthFunnel=-0.5, mouthPucker=-0.5),
-        "ih": _rule(mouthStretchLeft=0.5, mouthStretchRight=0.5, mouthFunnel=-0.5, mouthPucker=-0.5),
-        "ou": _rule(mouthPucker=1.0),
-        "ee": _rule(mouthLowerDownLeft=0.35, mouthLowerDownRight=0.35, mouthDimpleLeft=0.15, mouthDimpleRight=0.15),
-        "oh": _rule(mouthFunnel=1.0),
-        "blink": _rule(eyeBlinkLeft=0.5, eyeBlinkRight=0.5),
-        "blinkLeft": _rule(exact=True, eyeBlinkLeft=1.0),
-        "blinkRight": _rule(exact=True, eyeBlinkRight=1.0),
-        "lookUp": _rule(eyeLookUpLeft=0.5, eyeLookUpRight=0.5),
-        "lookDown": _rule(eyeLookDownLeft=0.5, eyeLookDownRight=0.5),
-        "lookLeft": _rule(eyeLookOutLeft=0.5, eyeLookInRight=0.5),
-        "lookRight": _rule(eyeLookInLeft=0.5, eyeLookOutRight=0.5),
+        "aa": mix({"jawOpen": 1.0, "mouthFunnel": -0.5, "mouthPucker": -0.5}, approximate=True),
+        "ih": mix(sides("mouthLowerDown", 0.25) | sides("mouthUpperUp", 0.25), approximate=True),
+        "ou": mix({"mouthPucker": 1.0}, approximate=True),
+        "ee": mix(sides("mouthStretch"), approximate=True),
+        "oh": mix({"mouthFunnel": 1.0}, approximate=True),
     }
 )
-"""By preset, in the order of VRM 1.0. Left is the person's left, as in VRM. `blink` is both sides at once: a model is
-given that or the two sides, not all three. The looks are the mean of both eyes."""
-VOWELS = ("aa", "ih", "ou", "ee", "oh")
+LOOKS: Mapping[str, Mix] = MappingProxyType(
+    {
+        "lookUp": mix(sides("eyeLookUp")),
+        "lookDown": mix(sides("eyeLookDown")),
+        "lookLeft": mix({"eyeLookOutLeft": 0.5, "eyeLookInRight": 0.5}),
+        "lookRight": mix({"eyeLookInLeft": 0.5, "eyeLookOutRight": 0.5}),
+    }
+)
+"""Looks to the person's own left and right; the mean of both eyes."""
+BLINKS: Mapping[str, Mix] = MappingProxyType(
+    {
+        "blink": mix(sides("eyeBlink")),
+        "blinkLeft": mix({"eyeBlinkLeft": 1.0}),
+        "blinkRight": mix({"eyeBlinkRight": 1.0}),
+    }
+)
+"""`blink` is both sides at once: a model is given that or the two sides, not all three."""
+RULES: Mapping[str, Mix] = MappingProxyType({**VOWELS, **BLINKS, **LOOKS})
+"""By preset, in the order of VRM 1.0. Left is the person's left, as in VRM."""
 
 
 def vrm_weights(curves: ArkitCurves) -> dict[str, np.ndarray]:
@@ -59,16 +50,6 @@ def vrm_weights(curves: ArkitCurves) -> dict[str, np.ndarray]:
 
     Vowels add up on a model, so that they are scaled down together where their sum would be more than 1.
     """
-    values = {name: np.clip(_sum(curves.weights, rule.parts), 0.0, 1.0) for name, rule in RULES.items()}
+    values = dict(zip(RULES, mixed(curves, tuple(RULES.values())).T, strict=True))
     total = np.maximum(sum(values[name] for name in VOWELS), 1.0)
     return values | {name: values[name] / total for name in VOWELS}
-
-
-def perfect_sync(curves: ArkitCurves) -> dict[str, np.ndarray]:
-    """The custom expressions (T,) of models made for "perfect sync": ARKit's channels under their own names."""
-    return dict(zip(CHANNELS, curves.weights.T, strict=True))
-
-
-def _sum(weights: np.ndarray, parts: Mapping[str, float]) -> np.ndarray:
-    columns = [CHANNELS.index(name) for name in parts]
-    return weights[:, columns] @ np.array(list(parts.values()))

@@ -14,21 +14,22 @@ import numpy as np
 import pytest
 
 from backend.exports.command import UDP
-from backend.exports.curves import Mix
 from backend.exports.facs import UNITS, action_units
 from backend.exports.formats import SCENE_FORMATS, TAKE_FORMATS, export_take
 from backend.exports.kinds import KINDS
 from backend.exports.motion import HEADER as MOTION_HEADER
-from backend.exports.vrm import LOOKS, MOUTHS, expression_curves, read_vrm
+from backend.exports.vrm import expression_curves, read_vrm
 from backend.exports.vrma import read_provenance, read_vrma
 from blender_addon.contract.arkit import BLINKS, CHANNELS, JAW, JAW_OPEN
 from blender_addon.contract.errors import ErrorCode, MienError
+from blender_addon.contract.mixing import Mix
 from blender_addon.contract.provenance import provenance
 from blender_addon.contract.take import Take
+from blender_addon.contract.vrm import LOOKS, VOWELS
 from tests.arkit_takes import arkit_take
 
 PY_FEAT = "01 02 04 05 06 07 09 10 11 12 14 15 17 20 23 24 25 26 28 43".split()
-TABLES: dict[str, Mapping[str, Mix]] = {"FACS": UNITS, "mouths": MOUTHS, "looks": LOOKS}
+TABLES: dict[str, Mapping[str, Mix]] = {"FACS": UNITS, "vowels": VOWELS, "looks": LOOKS}
 
 
 def only(**weights: float) -> Take:
