@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Blender's own exporters: switched on while they are needed, their failures as errors that say what to do."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import addon_utils
+import bpy
+
+from ..contract.errors import ErrorCode, MienError
+from ..contract.files import file_error
+
+
+@contextmanager
+def enabled(module: str) -> Iterator[None]:
+    """Have an add-on of Blender's switched on, and off again if it was.
+
+    Raises:
+        MienError: CANNOT_EXPORT where this Blender lacks it.
+    """
+    _, loaded = addon_utils.check(module)
+    if not loaded and addon_utils.enable(module, default_set=False) is None:
+        message = f"This Blender lacks the add-on {module}, which writes the format."
+        raise MienError(ErrorCode.CANNOT_EXPORT, message, "Use a complete Blender, or choose another format.")
+    try:
+        yield
+    finally:
+        if not loaded:
+            addon_utils.disable(module, default_set=False)
+
+
+def run(operator: Any, path: Path, **options: Any) -> None:
+    """Let an exporter write a file.
+
+    Args:
+        operator: Of `bpy.ops`.
+        path: The file.
+        options: The exporter's, without its path.
+
+    Raises:
+        MienError: NO_SPACE, NOT_PERMITTED or CANNOT_EXPORT, with what the exporter said.
+    """
+    with contextlib.redirect_stdout(io.StringIO()):  # they tell every step
+        try:
+            done = operator("EXEC_DEFAULT", filepath=str(path), **options)
+        except RuntimeError as error:  # what bpy.ops raises when Blender reports an error
+            raise _failure(path, str(error)) from error
+    if "FINISHED" not in done or not path.is_file() or not path.stat().st_size:
+        raise _failure(path, "the exporter wrote nothing")
+    _require_room(path)
+
+
+def _failure(path: Path, said: str) -> MienError:
+    _require_room(path)
+    lines = [line.strip() for line in said.strip().splitlines() if line.strip()] or ["no reason was given"]
+    reason = lines[-1].removeprefix("Error: ").rstrip(".")
+    return MienError(
+        ErrorCode.CANNOT_EXPORT,
+        f"{path} cannot be written: {reason}.",
+        "Check the space and permissions there, or choose another format.",
+        {"path": str(path), "said": said},
+    )
+
+
+def _require_room(path: Path) -> None:
+    """Exporters do not all notice a full disk: what they could not write must not pass for a file.
+
+    Raises:
+        MienError: NO_SPACE, NOT_PERMITTED.
+    """
+    size = path.stat().st_size if path.is_file() else 0
+    probe = path.with_name(f"{path.name}.probe")
+    try:
+        with open(probe, "wb") as file:
+            file.seek(max(size, 1))
+            file.write(b"\0" * (1 << 16))  # sparse: only these count
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise file_error(path, error) from error
+    finally:
+        probe.unlink(missing_ok=True)
+
+
+def operator(group: str, name: str) -> Any:
+    """An operator by its name, found when it is needed: add-ons bring some."""
+    return getattr(getattr(bpy.ops, group), name)
