@@ -33,9 +33,9 @@ def write_obj(path: Path, meshes: Sequence[ObjMesh]) -> None:
     with open(path, "w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
         file.write(f"o {_word(path.stem)}\n")
         for mesh in meshes:
-            file.writelines("v %.9g %.9g %.9g\n" % tuple(row) for row in mesh.vertices.tolist())
+            file.writelines(f"v {x:.9g} {y:.9g} {z:.9g}\n" for x, y, z in mesh.vertices.tolist())
         for mesh in meshes:
-            file.writelines("vt %.9g %.9g\n" % tuple(row) for row in mesh.uvs.tolist())
+            file.writelines(f"vt {u:.9g} {v:.9g}\n" for u, v in mesh.uvs.tolist())
         vertex = corner = 0
         for mesh in meshes:
             file.write(f"g {_word(mesh.name)}\n")

@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +19,8 @@ import bpy
 from ..contract.errors import ErrorCode, MienError
 from ..contract.files import file_error
 
+_ROOM = 1 << 20
+
 
 @contextmanager
 def enabled(module: str) -> Iterator[None]:
@@ -26,14 +30,15 @@ def enabled(module: str) -> Iterator[None]:
         MienError: CANNOT_EXPORT where this Blender lacks it.
     """
     _, loaded = addon_utils.check(module)
-    if not loaded and addon_utils.enable(module, default_set=False) is None:
+    # With its entry in the preferences, since some look there; it goes again with the add-on.
+    if not loaded and addon_utils.enable(module, default_set=True) is None:
         message = f"This Blender lacks the add-on {module}, which writes the format."
         raise MienError(ErrorCode.CANNOT_EXPORT, message, "Use a complete Blender, or choose another format.")
     try:
         yield
     finally:
         if not loaded:
-            addon_utils.disable(module, default_set=False)
+            addon_utils.disable(module, default_set=True)
 
 
 def run(operator: Any, path: Path, **options: Any) -> None:
@@ -54,11 +59,11 @@ def run(operator: Any, path: Path, **options: Any) -> None:
             raise _failure(path, str(error)) from error
     if "FINISHED" not in done or not path.is_file() or not path.stat().st_size:
         raise _failure(path, "the exporter wrote nothing")
-    _require_room(path)
+    require_room(path, path.stat().st_size + _ROOM)  # those that do not notice end where the disk does
 
 
 def _failure(path: Path, said: str) -> MienError:
-    _require_room(path)
+    require_room(path, _ROOM)
     lines = [line.strip() for line in said.strip().splitlines() if line.strip()] or ["no reason was given"]
     reason = lines[-1].removeprefix("Error: ").rstrip(".")
     return MienError(
@@ -69,20 +74,21 @@ def _failure(path: Path, said: str) -> MienError:
     )
 
 
-def _require_room(path: Path) -> None:
-    """Exporters do not all notice a full disk: what they could not write must not pass for a file.
+def require_room(path: Path, size: int) -> None:
+    """Make sure that a file of this many bytes can be written: not every exporter survives a full disk.
 
     Raises:
         MienError: NO_SPACE, NOT_PERMITTED.
     """
-    size = path.stat().st_size if path.is_file() else 0
     probe = path.with_name(f"{path.name}.probe")
     try:
+        if shutil.disk_usage(path.parent).free < size:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         with open(probe, "wb") as file:
-            file.seek(max(size, 1))
-            file.write(b"\0" * (1 << 16))  # sparse: only these count
-            file.flush()
-            os.fsync(file.fileno())
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file.fileno(), 0, size)  # quotas and limits count as well
+            else:
+                file.truncate(size)
     except OSError as error:
         raise file_error(path, error) from error
     finally:

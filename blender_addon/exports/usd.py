@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""USD: metres, Y up, a skeleton and blend shapes (UsdSkel), a sample on each frame, time codes that are scene frames."""
+"""USD: metres, Y up, a skeleton and blend shapes (UsdSkel), a sample on each frame, time codes are frames."""
 
 from __future__ import annotations
 
