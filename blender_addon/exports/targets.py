@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Shape keys as other programs take them. No bpy.
 
-Many importers keep blend shapes within 0 to 100 %, Blender's own among them. So a key that goes below 0 becomes two, its
+Many importers keep blend shapes within 0 to 100 %, Blender's own too. So a key that goes below 0 becomes two, its
 plus and its minus side, and sides that go beyond 1 are made so much larger that their values end at 1: what is seen
 stays the same.
 """
