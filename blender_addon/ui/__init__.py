@@ -13,8 +13,11 @@ def _classes() -> tuple[type, ...]:
         capture_operators,
         capture_panels,
         drop,
+        export_operators,
+        export_panel,
         face_panels,
         head_operators,
+        import_operators,
         live_operators,
         source_operators,
         source_panels,
@@ -22,6 +25,7 @@ def _classes() -> tuple[type, ...]:
         take_operators,
         takes_panels,
     )
+    from .export_properties import MienExportSettings
     from .preferences import MienPreferences
     from .properties import MienReference, MienSettings
     from .records import MienJob
@@ -34,9 +38,11 @@ def _classes() -> tuple[type, ...]:
         backend_operators,
         take_operators,
         head_operators,
+        export_operators,
+        import_operators,
     )
-    panels = (state_panel, source_panels, capture_panels, takes_panels, face_panels, drop)
-    own = (MienPreferences, MienJob, MienTake, MienReference, MienSettings)
+    panels = (state_panel, source_panels, capture_panels, takes_panels, face_panels, export_panel, drop)
+    own = (MienPreferences, MienJob, MienTake, MienReference, MienExportSettings, MienSettings)
     return (*own, *(cls for module in (*operators, *panels) for cls in module.CLASSES))
 
 

@@ -17,6 +17,7 @@ from bpy.props import (
 )
 
 from ..contract.options import DEFAULT_SMOOTHING, FOCAL_RANGE_MM, FPS_RANGE
+from .export_properties import MienExportSettings
 from .facts import facts_now
 from .kinds import Kind
 from .records import MienJob
@@ -185,6 +186,7 @@ class MienSettings(bpy.types.PropertyGroup):
     live_device: IntProperty(name="Device", description="Number of the camera, from 0", default=0, min=0, max=99)
     takes: CollectionProperty(type=MienTake, name="Takes", description="The captures of this scene")
     active_take: IntProperty(name="Active Take", description="The take that is chosen in the list")
+    export: PointerProperty(type=MienExportSettings, name="Export", description="Settings of the section Export")
     jobs: CollectionProperty(type=MienJob, name="Jobs", description="The captures that run for this scene")
 
 

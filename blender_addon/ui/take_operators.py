@@ -21,7 +21,7 @@ from .active_head import active_head, has_head
 from .asking import reusing, scene_options
 from .request import Request
 from .session import session
-from .takes import active_take, backgrounds, performance, shows_overlay
+from .takes import active_take, backgrounds, performance, shows_overlay, start_of
 
 _OVERLAY_ALPHA = 0.5
 
@@ -64,13 +64,9 @@ class MIEN_OT_apply_take(bpy.types.Operator):
     def execute(self, context: Any) -> set[str]:
         """Apply it."""
         item, settings, scene = active_take(context), context.scene.mien, context.scene
-        start = settings.start if settings.start_mode == "GIVEN" else scene.frame_current
         try:
             take = Take.load(item.path)
-            if settings.start_mode in {"SOURCE", "SCENE"} and "frame" in take.extra:
-                start = int(take.extra["frame"][0])
-                start += settings.scene_shift if settings.start_mode == "SCENE" else 0
-            options = ApplyOptions(start, settings.timing, settings.neck_share, item.path)
+            options = ApplyOptions(start_of(settings, scene, take), settings.timing, settings.neck_share, item.path)
             applied = apply_take(active_head(context), take, scene, options)
         except MienError as error:
             gone = error.code is ErrorCode.MISSING_FILE  # the scene came from another computer, or the file was deleted
