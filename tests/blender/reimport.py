@@ -25,6 +25,9 @@ class Reimported:
 
         bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
         self._first, self._rate, self._name = first, rate, name
+        if name == "abc":  # which tells seconds, and is read at the rate of the scene that it comes into
+            render = bpy.context.scene.render
+            render.fps, render.fps_base = round(rate), round(rate) / rate
         _READERS[name](path)
         self.meshes = sorted((item for item in bpy.data.objects if _is_head(item)), key=lambda item: item.name)
         self.cameras = [item for item in bpy.data.objects if item.type == "CAMERA"]
@@ -40,8 +43,6 @@ class Reimported:
             where = seconds * scene.render.fps * scene.render.fps_base
         elif self._name == "fbx":
             where = 1.0 + max(0, frame) / self._rate * scene.render.fps
-        elif self._name == "abc":
-            where = frame / self._rate * scene.render.fps / scene.render.fps_base
         elif self._name == "mdd":
             where = frame - self._first  # as set below
         whole = int(np.floor(where + 1e-4))

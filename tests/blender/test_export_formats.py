@@ -187,3 +187,36 @@ def test_what_the_head_is_stands_beside(mien: Any, tmp_path: Path, name: str) ->
     table = json.loads(path.with_name(f"{path.name}.json").read_text())
     assert table["heads"] == {stage.mesh.name: mien("contract.provenance").provenance(stage.take.meta)}
     assert (table["first_frame"], table["last_frame"], table["frames_per_second"]) == (1, 5, 24.0)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_ten_thousand_frames_keep_their_time(mien: Any, evaluated: Any, tmp_path: Path, name: str) -> None:
+    """At 24000/1001 frames a second the last frame is found where its time says."""
+    import bpy
+
+    bpy.context.scene.render.fps, bpy.context.scene.render.fps_base = 24, 1.001
+    head = synthetic_head(1, correctives=False)
+    take = moving_take(head, 1000, rate=24 / 1.001)
+    stage = Stage(mien, head, take, tmp_path, start=1)
+    for owner in (stage.rig, stage.mesh.data.shape_keys):  # ten times as slow, up to the last frame, then a jerk
+        for curve in mien("compat").fcurves_of(owner):
+            points = np.empty(2 * len(curve.keyframe_points), np.float32)
+            curve.keyframe_points.foreach_get("co", points)
+            points[::2] = 1 + (points[::2] - 1) * 10
+            points[-2] = 10_000
+            points[-1] += 0.5
+            curve.keyframe_points.foreach_set("co", points)
+            curve.update()
+    frames = [9985, 9991, 9996, 10_000]
+    wanted = performed([stage.mesh], evaluated, frames)
+    first = 9_000 if name in ("abc", "mdd") else 1  # vertices of all frames would be 200 MB
+    path = export(mien, name, [stage.mesh], tmp_path, frames=(first, 10_000))
+    back = Reimported(name, path, first, 24 / 1.001)
+    found = []
+    for frame in frames:
+        back.show(frame)
+        found.append(evaluated(back.meshes[0]))
+    moved = np.linalg.norm(wanted[-1] - wanted[-2], axis=1).max() / 4  # in one frame
+    error = farthest(found, wanted)
+    print(f"{name}: {error / moved:.4f} frames")
+    assert error < 0.5 * moved
