@@ -93,37 +93,34 @@ def export_scene(
         raise MienError(ErrorCode.USAGE, "There is no file for Blender to write.", "Name a format and a file.")
     version = ".".join(map(str, program.version))
     progress("blender", 0.1, f"building the scene in Blender {version}")
-    first = next(iter(targets.values()))
     with ExitStack() as stack:
-        # A folder for each format: files that belong to a target are those that stand beside it there.
-        folders = {name: stack.enter_context(working_folder(target)) for name, target in targets.items()}
+        folders, failed = _folders(stack, targets)
+        reachable = {name: targets[name] for name in folders}
         folder = next(iter(folders.values()))
-        head_file, hidden = folder / ".head.npz", folder / ".shown"
-        with _in_the_name_of(first):
-            head.save(head_file)
-            hidden.mkdir()
-            arguments = ["--head", str(head_file)]
-            for take in takes:
-                arguments += ["--take", str(take)]
-            if source is not None:
-                shown = source.absolute() if isinstance(source, Path) else _showable(source, hidden)
-                arguments += ["--source", str(shown)]
-        for name, target in targets.items():
+        with _in_the_name_of(next(iter(reachable.values()))):
+            arguments = _scene_arguments(head, takes, source, folder)
+        for name, target in reachable.items():
             made = str(folders[name] / target.name)
             arguments += ["--out", made] if name == BLEND else ["--export", f"{name}={made}"]
-        arguments += ["--start", str(start), "--timing", timing]
-        ran = _run(program, arguments, folder, targets)
-        ran = _named(ran, folders, targets)
+        ran = _run(program, [*arguments, "--start", str(start), "--timing", timing], folder, reachable)
+        failed |= {name: _named(error, folders[name], targets[name]) for name, error in ran.failed.items()}
         files: dict[str, list[str]] = {}
         for name in ran.wrote:
-            files[name] = _publish(folders[name], targets[name])
-    progress("blender", 1.0, f"wrote {', '.join(targets[name].name for name in files)}")
+            try:
+                files[name] = _publish(folders[name], targets[name])
+            except MienError as error:
+                failed[name] = _told(error)
+    progress("blender", 1.0, f"wrote {', '.join(targets[name].name for name in files) or 'nothing'}")
     warnings = _sentences(ran.report)
-    result = ran.report | {"files": files, "failed": ran.failed}
+    report = {name: value for name, value in ran.report.items() if name not in (BLEND, "exports")}
     if BLEND in files:
         warnings += _too_new(program, targets[BLEND])
-        result["blend"] = str(targets[BLEND])
-    return result | {"warnings": warnings}
+        report[BLEND] = str(targets[BLEND])
+    return report | {"files": files, "failed": failed, "warnings": warnings}
+
+
+_Failed = dict[str, dict[str, str]]
+"""`{code, message, remedy}` by format."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +129,37 @@ class _Ran:
 
     report: dict[str, object]
     wrote: tuple[str, ...]
-    failed: dict[str, dict[str, str]]
+    failed: _Failed
+
+
+def _folders(stack: ExitStack, targets: Mapping[str, Path]) -> tuple[dict[str, Path], _Failed]:
+    """A folder beside each target for it and what belongs to it; raises the first error where none can be had."""
+    folders: dict[str, Path] = {}
+    errors: dict[str, MienError] = {}
+    for name, target in targets.items():
+        try:
+            folders[name] = stack.enter_context(working_folder(target))
+        except MienError as error:
+            errors[name] = error
+    if not folders:
+        raise next(iter(errors.values()))
+    return folders, {name: _told(error) for name, error in errors.items()}
+
+
+def _scene_arguments(
+    head: HeadDescription, takes: Sequence[Path], source: Photo | Path | None, folder: Path
+) -> list[str]:
+    """What the script is told about the scene; files for that go into a folder under names that are not published."""
+    head_file, hidden = folder / ".head.npz", folder / ".shown"
+    head.save(head_file)
+    hidden.mkdir()
+    arguments = ["--head", str(head_file)]
+    for take in takes:
+        arguments += ["--take", str(take)]
+    if source is not None:
+        shown = source.absolute() if isinstance(source, Path) else _showable(source, hidden)
+        arguments += ["--source", str(shown)]
+    return arguments
 
 
 def _publish(folder: Path, target: Path) -> list[str]:
@@ -143,12 +170,13 @@ def _publish(folder: Path, target: Path) -> list[str]:
     return [str(target.parent / path.name) for path in made]
 
 
-def _named(ran: _Ran, folders: Mapping[str, Path], targets: Mapping[str, Path]) -> _Ran:
-    """The same with the names of files that the user knows."""
-    failed = {}
-    for name, error in ran.failed.items():
-        failed[name] = {key: text.replace(str(folders[name]), str(targets[name].parent)) for key, text in error.items()}
-    return _Ran(ran.report, ran.wrote, failed)
+def _named(error: Mapping[str, str], folder: Path, target: Path) -> dict[str, str]:
+    """An error with the names of files that the user knows."""
+    return {key: text.replace(str(folder), str(target.parent)) for key, text in error.items()}
+
+
+def _told(error: MienError) -> dict[str, str]:
+    return {"code": error.code.value, "message": error.message, "remedy": error.remedy}
 
 
 @contextmanager
@@ -221,8 +249,7 @@ def _cut_off(output: str, targets: Mapping[str, Path], error: MienError, cause: 
     wrote = _wrote(output, targets)
     if not wrote:
         raise error from cause
-    told = {"code": error.code.value, "message": error.message, "remedy": error.remedy}
-    return _Ran({}, wrote, {name: told for name in targets if name not in wrote})
+    return _Ran({}, wrote, {name: _told(error) for name in targets if name not in wrote})
 
 
 def _wrote(output: str, targets: Mapping[str, Path]) -> tuple[str, ...]:
@@ -234,7 +261,7 @@ def _text(output: str | bytes | None) -> str:
     return output.decode("utf-8", "replace") if isinstance(output, bytes) else output or ""
 
 
-def _failures(reported: Mapping[str, object] | None) -> dict[str, dict[str, str]]:
+def _failures(reported: Mapping[str, object] | None) -> _Failed:
     failed = (reported or {}).get("failed")
     if not isinstance(failed, dict):
         return {}

@@ -96,5 +96,15 @@ def require_room(path: Path, size: int) -> None:
 
 
 def operator(group: str, name: str) -> Any:
-    """An operator by its name, found when it is needed: add-ons bring some."""
-    return getattr(getattr(bpy.ops, group), name)
+    """An exporter by its name, found when it is needed: add-ons bring some.
+
+    Raises:
+        MienError: CANNOT_EXPORT where this Blender was built without it, as those of some distributions are.
+    """
+    found = getattr(getattr(bpy.ops, group), name)
+    try:
+        found.get_rna_type()
+    except KeyError as error:
+        message = f"This Blender was built without the exporter {group}.{name}."
+        raise MienError(ErrorCode.CANNOT_EXPORT, message, "Use Blender from blender.org.") from error
+    return found

@@ -16,7 +16,7 @@ from ..contract.take import Take
 from ..exports.formats import SCENE_EXPORTS
 from ..rig import names
 from .active_head import NO_HEAD, active_head
-from .export_properties import HEAD_FORMATS
+from .export_properties import HEAD_FORMATS, chosen_formats
 from .exporting import HeadTask
 from .session import session
 from .take_operators import has_take
@@ -81,16 +81,21 @@ class MIEN_OT_export_head(bpy.types.Operator, _ToFile):
 
     def invoke(self, context: Any, event: Any) -> set[str]:
         """Open the file browser."""
-        self.formats = self.formats or context.scene.mien.export.formats
+        self.formats = self.formats or chosen_formats(context.scene.mien.export)
         if not self.formats:
             self.report({"ERROR"}, "No format is chosen. Choose one or more above the button.")
             return {"CANCELLED"}
         self.filepath = self.filepath or f"{active_head(context).name}"
         return ExportHelper.invoke(self, context, event)
 
+    def draw(self, context: Any) -> None:
+        """Draw the choices beside the file browser, one format in a line."""
+        self.layout.column(align=True).prop(self, "formats", expand=True)
+        self.layout.prop(self, "all_selected")
+
     def execute(self, context: Any) -> set[str]:
         """Write them, one after the other."""
-        wanted = self.formats or context.scene.mien.export.formats
+        wanted = self.formats or chosen_formats(context.scene.mien.export)
         chosen = [name for name in SCENE_EXPORTS if name in wanted]
         meshes = self._meshes(context)
         try:

@@ -25,7 +25,10 @@ class MIEN_PT_export(MienPanel, bpy.types.Panel):
         head, take = active_head(context), active_take(context)
         column = layout.column(align=True)
         column.label(text=head.name if head else "No Head Selected", icon="USER")
-        column.row(align=True).prop(settings, "formats")
+        for names in (("fbx", "glb", "usd"), ("abc", "mdd")):  # in one row "Alembic" would be cut
+            row = column.row(align=True)
+            for name in names:
+                row.prop(settings, name, toggle=True)
         column.operator("mien.export_head", icon="EXPORT")
         column = layout.column(align=True)
         column.label(text=take.name if take else "No Take Chosen", icon="ACTION")

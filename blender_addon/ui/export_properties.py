@@ -6,11 +6,11 @@ from __future__ import annotations
 from typing import Any
 
 import bpy
-from bpy.props import EnumProperty
+from bpy.props import BoolProperty, EnumProperty
 
 HEAD_FORMATS = [
     ("fbx", "FBX", "Mesh, bones and blend shapes in centimetres, for game engines and Maya", 1),
-    ("glb", "glTF", "Mesh, bones and morph targets in one file, for engines and the web", 2),
+    ("glb", "GLB", "Mesh, bones and morph targets in one glTF file, for engines and the web", 2),
     ("usd", "USD", "Mesh, skeleton and blend shapes, for pipelines on Universal Scene Description", 4),
     ("abc", "Alembic", "The vertices of each frame, for effects and compositing", 8),
     ("mdd", "MDD", "A point cache and the OBJ that it belongs to, for programs without Alembic", 16),
@@ -28,16 +28,25 @@ def _take_formats(_settings: Any, _context: Any) -> list[tuple[str, str, str]]:
     return _take_items
 
 
+def _switch(name: str) -> Any:
+    """A switch of its own for each format: a click on one of a set of flags would switch the others off."""
+    label, description = next((label, text) for key, label, text, _ in HEAD_FORMATS if key == name)
+    return BoolProperty(name=label, description=description, default=name == "fbx")
+
+
 class MienExportSettings(bpy.types.PropertyGroup):
     """Settings of the section "Export" in one scene."""
 
-    formats: EnumProperty(
-        name="Head Formats",
-        description="What the active head is written to; several are written one after the other",
-        items=HEAD_FORMATS,
-        options={"ENUM_FLAG"},
-        default={"fbx"},
-    )
+    fbx: _switch("fbx")
+    glb: _switch("glb")
+    usd: _switch("usd")
+    abc: _switch("abc")
+    mdd: _switch("mdd")
     take_format: EnumProperty(
         name="Take Format", description="What the chosen take is written to, by the backend", items=_take_formats
     )
+
+
+def chosen_formats(settings: Any) -> set[str]:
+    """The formats that are switched on."""
+    return {name for name, *_ in HEAD_FORMATS if getattr(settings, name)}

@@ -6,6 +6,7 @@ Plain values only, as in the session: names and numbers outlive undo, references
 
 from __future__ import annotations
 
+import traceback
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -132,6 +133,12 @@ class Exports:
             warnings = write()
         except MienError as error:
             self._fail(error)
+            return
+        except Exception as error:  # noqa: BLE001  # captures that run beside it must not end for an exporter's fault
+            traceback.print_exc()
+            message = f"Exporting {path.name} failed unexpectedly ({type(error).__name__}: {error})."
+            remedy = "Choose another format; Blender's console says more."
+            self._fail(MienError(ErrorCode.INTERNAL, message, remedy))
             return
         for warning in warnings:
             tell("WARNING", warning)

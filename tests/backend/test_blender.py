@@ -137,6 +137,18 @@ class TestExporting:
         assert left == ["fbx/shot.fbx", "glb/shot.glb"]
         assert "did not finish" in reported["failed"]["usd"]["message"]
 
+    def test_a_place_that_is_not_there_keeps_nothing_else_from_being_written(self, tmp_path):
+        program = identify(stand_in(tmp_path / "blender-program", EXPORTS.format(dies=False, hangs=False)))
+        head = SimpleNamespace(save=lambda path: path.write_bytes(b"head"))
+        (tmp_path / "b.abc").mkdir()
+        targets = {"fbx": tmp_path / "none" / "a.fbx", "usd": tmp_path / "a.usd", "abc": tmp_path / "b.abc"}
+        reported = export_scene(program, head, [], None, targets | {"glb": tmp_path / "a.glb"}, no_progress)
+        assert reported["files"] == {"glb": [str(tmp_path / "a.glb")]}
+        codes = {name: error["code"] for name, error in reported["failed"].items()}
+        assert codes == {"fbx": "missing_file", "usd": "no_space", "abc": "not_permitted"}
+        with pytest.raises(MienError, match="none"):
+            export_scene(program, head, [], None, {"fbx": targets["fbx"]}, no_progress)
+
     def test_nothing_to_write_is_refused(self, tmp_path):
         with pytest.raises(MienError) as caught:
             export_scene(None, None, [], None, {}, no_progress)

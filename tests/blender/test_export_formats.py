@@ -220,3 +220,24 @@ def test_ten_thousand_frames_keep_their_time(mien: Any, evaluated: Any, tmp_path
     error = farthest(found, wanted)
     print(f"{name}: {error / moved:.4f} frames")
     assert error < 0.5 * moved
+
+
+def test_blenders_newer_reader_of_fbx_agrees(mien: Any, evaluated: Any, tmp_path: Path) -> None:
+    """A second opinion, by another library, of lengths, axes, shapes and times."""
+    import bpy
+
+    if bpy.app.version < (4, 5, 0):
+        pytest.skip("this Blender has one reader of FBX only")
+    head = synthetic_head(2, follow=True)
+    stage = Stage(mien, head, moving_take(head, 24), tmp_path, start=1)
+    frames = [1, 9, 17, 24]
+    wanted = performed([stage.mesh], evaluated, frames)
+    path = export(mien, "fbx", [stage.mesh], tmp_path)
+    bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+    bpy.ops.wm.fbx_import(filepath=str(path))
+    mesh = next(item for item in bpy.data.objects if item.type == "MESH")
+    error = min(
+        farthest(performed([mesh], evaluated, [frame + shift for frame in frames]), wanted) for shift in (-1, 0, 1)
+    )
+    print(f"fbx, the newer reader: {error * 1000:.6f} mm")
+    assert error < METRES["fbx"]

@@ -47,7 +47,9 @@ def test_the_active_head_is_written_in_all_formats_one_by_one(panel: Panel, capt
 
     out = tmp_path / "out"
     out.mkdir()
-    bpy.context.scene.mien.export.formats = {"fbx", "glb", "usd", "abc", "mdd"}
+    for name in ("fbx", "glb", "usd", "abc", "mdd"):
+        assert f"prop:{name}" in draw(bpy.types.MIEN_PT_export)
+        setattr(bpy.context.scene.mien.export, name, True)
     assert bpy.ops.mien.export_head(filepath=str(out / "alice.fbx")) == {"FINISHED"}
     exports = panel.session.exports
     assert exports.running == ["alice.fbx", "alice.glb", "alice.usdc", "alice.abc", "alice.mdd"]
@@ -101,6 +103,25 @@ def test_one_that_fails_is_told_and_does_not_stop_the_others(panel: Panel, captu
     assert "it is a folder" in " ".join(draw(bpy.types.MIEN_PT_export))
     bpy.ops.mien.export_head(filepath=str(tmp_path / "b"), formats={"mdd"}, wait=True)
     assert "it is a folder" not in " ".join(draw(bpy.types.MIEN_PT_export))
+
+
+def test_an_exporters_fault_ends_no_capture(
+    panel: Panel, mien: Any, captured: Any, tmp_path: Path, monkeypatch: Any
+) -> None:
+    import bpy
+
+    def fail(*_: Any) -> None:
+        raise ZeroDivisionError("made up")
+
+    monkeypatch.setattr(mien("ui.exporting"), "export_heads", fail)
+    clip = tmp_path / "long.mp4"
+    clip.write_text(json.dumps({"frames": 20, "frame_seconds": 0.02}))
+    bpy.ops.mien.capture_performance(filepath=str(clip))
+    bpy.ops.mien.export_head(filepath=str(tmp_path / "a"), formats={"mdd"})
+    mien("ui.ticker").tick()
+    assert panel.session.exports.problems[0].code == "internal" and panel.session.running
+    panel.finish()
+    assert len(bpy.context.scene.mien.takes) == 2
 
 
 def test_a_head_that_goes_before_its_turn_is_told(panel: Panel, captured: Any, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-import resource
+import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +16,7 @@ from make_head import moving_take, synthetic_head
 from reimport import SUFFIXES
 from staging import Stage
 
+resource = pytest.importorskip("resource", reason="limits of files are not there on Windows")
 FORMATS = list(SUFFIXES)
 
 
@@ -131,6 +132,37 @@ def test_places_that_cannot_be_written(mien: Any, stage: Stage, tmp_path: Path, 
     assert caught.value.code == "not_permitted"
 
 
+@pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may write everywhere")
+def test_a_write_protected_folder(mien: Any, stage: Stage, tmp_path: Path) -> None:
+    out = tmp_path / "locked"
+    out.mkdir(mode=0o500)
+    for name in FORMATS:
+        with pytest.raises(mien("contract.errors").MienError, match="locked/head") as caught:
+            export(mien, name, stage, out)
+        assert caught.value.code == "not_permitted"
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_head_that_is_linked_from_another_file(mien: Any, stage: Stage, tmp_path: Path, name: str) -> None:
+    import bpy
+
+    library, collection = str(tmp_path / "library.blend"), stage.names.collection
+    bpy.ops.wm.save_as_mainfile(filepath=library)
+    count = len(stage.mesh.data.vertices)
+    bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+    with bpy.data.libraries.load(library, link=True) as (_, into):
+        into.collections = [collection]
+    bpy.context.scene.collection.children.link(into.collections[0])
+    mesh = next(item for item in bpy.data.objects if item.type == "MESH")
+    kinds = ("objects", "meshes", "actions", "shape_keys")
+    before = {kind: sorted(item.name for item in getattr(bpy.data, kind)) for kind in kinds}
+    path = tmp_path / f"linked{SUFFIXES[name]}"
+    mien("exports.formats").export_heads(name, bpy.context.scene, [mesh], path)
+    assert before == {kind: sorted(item.name for item in getattr(bpy.data, kind)) for kind in kinds}
+    if name == "mdd":
+        assert tuple(np.frombuffer(path.read_bytes(), ">i4", 2)) == (12, count)
+
+
 def test_a_sidecar_that_cannot_be_placed_takes_the_file_along(mien: Any, stage: Stage, tmp_path: Path) -> None:
     out = tmp_path / "out"
     out.mkdir()
@@ -176,6 +208,12 @@ def test_a_blender_without_the_exporter_says_so(mien: Any, stage: Stage, tmp_pat
     monkeypatch.setattr(operators.addon_utils, "enable", lambda module, **options: None)
     with pytest.raises(mien("contract.errors").MienError, match="lacks the add-on io_scene_fbx") as caught:
         export(mien, "fbx", stage, tmp_path)
+    assert caught.value.code == "cannot_export"
+
+
+def test_a_blender_that_was_built_without_the_exporter_says_so(mien: Any) -> None:
+    with pytest.raises(mien("contract.errors").MienError, match="built without the exporter wm.no_export") as caught:
+        mien("exports.operators").operator("wm", "no_export")
     assert caught.value.code == "cannot_export"
 
 
