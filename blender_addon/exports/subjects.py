@@ -95,11 +95,11 @@ def origin_of(head: HeadParts) -> dict[str, object]:
     """Where a head and its performance come from; less where its take's file is gone."""
     mesh = head.mesh
     table: dict[str, object] = {
+        "mien": VERSION,
         "head_id": str(mesh.get(names.HEAD_ID, "")),
         "head_sha256": str(mesh.get(names.HEAD_SHA256, "")),
         "licences": [str(mesh.get(names.HEAD_LICENCE, ""))],
         "commercial_use": str(mesh.get(names.COMMERCIAL_USE, "unclear")),
-        "versions": {"mien": VERSION},
     }
     record = _record_of(head)
     if record is None:

@@ -85,7 +85,9 @@ class MIEN_OT_export_head(bpy.types.Operator, _ToFile):
         if not self.formats:
             self.report({"ERROR"}, "No format is chosen. Choose one or more above the button.")
             return {"CANCELLED"}
-        self.filepath = self.filepath or f"{active_head(context).name}"
+        only = next(iter(self.formats)) if len(self.formats) == 1 else None  # whose file the browser can look for
+        suffix = SCENE_EXPORTS[only].suffix if only else ""
+        self.filepath = self.filepath or f"{active_head(context).name}{suffix}"
         return ExportHelper.invoke(self, context, event)
 
     def draw(self, context: Any) -> None:
@@ -155,7 +157,7 @@ class MIEN_OT_export_take(bpy.types.Operator, _ToFile):
     def invoke(self, context: Any, event: Any) -> set[str]:
         """Open the file browser."""
         self.format = self.format or context.scene.mien.export.take_format
-        suffix = next((item.suffix for item in session().exports.formats if item.name == self.format), "")
+        suffix = session().exports.suffix(self.format)
         self.filepath = self.filepath or f"{active_take(context).name}{suffix}"
         return ExportHelper.invoke(self, context, event)
 

@@ -83,12 +83,13 @@ class Exports:
             MienError: BAD_MESSAGE for a path that is no file's.
         """
         self._begin()
-        self._takes[client.export_take(take, name, self.stem(name, path))] = path
+        suffix = self.suffix(name)
+        stem = stem_of(path.name, suffix)
+        self._takes[client.export_take(take, name, stem)] = path.with_name(f"{stem}{suffix}")
 
-    def stem(self, name: str, path: Path) -> str:
-        """Name of a file without the suffix of a format."""
-        suffix = next((item.suffix for item in self.formats if item.name == name), path.suffix)
-        return path.name.removesuffix(suffix) if path.name.endswith(suffix) else path.stem
+    def suffix(self, name: str) -> str:
+        """What files of a format that takes are written in end in; empty where it is not known."""
+        return next((item.suffix for item in self.formats if item.name == name), "")
 
     def _begin(self) -> None:
         if not self.running:
@@ -147,6 +148,13 @@ class Exports:
     def _fail(self, error: MienError) -> None:
         self.problems.append(error)
         tell("ERROR", str(error))
+
+
+def stem_of(name: str, suffix: str) -> str:
+    """A file's name without a format's suffix, or without the last part of it ("a.npz" for ".take.npz")."""
+    last = f".{suffix.rpartition('.')[2]}" if suffix else ""
+    found = next((end for end in (suffix, last) if end and name.lower().endswith(end) and name.lower() != end), "")
+    return name[: len(name) - len(found)]
 
 
 def _no_warnings(_paths: list[Path]) -> tuple[str, ...]:

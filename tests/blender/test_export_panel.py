@@ -169,7 +169,7 @@ def test_a_take_is_written_after_the_backend_was_killed(panel: Panel, captured: 
 
     panel.session.restart()
     path = tmp_path / "mine.take.npz"
-    bpy.ops.mien.export_take(filepath=str(path), format="npz", wait=True)
+    bpy.ops.mien.export_take(filepath=str(tmp_path / "mine"), format="npz", wait=True)
     assert path.is_file()
 
 
@@ -228,3 +228,18 @@ def test_a_head_that_the_backend_lacks_is_told(panel: Panel, mien: Any, tmp_path
     assert panel.session.imports.problem.code == "wrong_head"
     assert "has no head" in " ".join(draw(bpy.types.MIEN_PT_takes))
     assert not bpy.data.objects
+
+
+@pytest.mark.parametrize(
+    ("name", "suffix", "stem"),
+    [
+        ("a.take.npz", ".take.npz", "a"),
+        ("a.npz", ".take.npz", "a"),
+        ("shot.v2", ".livelink.csv", "shot.v2"),
+        ("a.CSV", ".livelink.csv", "a"),
+        ("a", "", "a"),
+        (".npz", ".npz", ".npz"),
+    ],
+)
+def test_names_lose_the_suffix_of_their_format_only(mien: Any, name: str, suffix: str, stem: str) -> None:
+    assert mien("ui.exporting").stem_of(name, suffix) == stem
