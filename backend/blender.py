@@ -1,185 +1,38 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Finding a Blender and letting it save a .blend: an installed one, or bpy from PyPI in an environment of its own."""
+"""Letting a Blender build the scene of a capture and write it to files: a .blend, and what other programs read."""
 
 from __future__ import annotations
 
-import glob
 import json
-import os
-import re
-import shutil
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from backend.blender_programs import ROOT, BlenderProgram
+from backend.blender_programs import prepare_blender as prepare_blender  # what is needed before anything here
 from backend.media.backdrop import shown_by_blender, write_backdrop
 from backend.outputs import publish, working_folder
 from backend.progress import Progress
-from backend.setup.bpy_environments import FOR_SAVING, choose_release, ensure_bpy
 from backend.setup.pip_runner import clean_environment
 from blender_addon.contract.errors import ErrorCode, MienError
 from blender_addon.contract.files import file_error
-from blender_addon.contract.places import environments_dir, logs_dir
+from blender_addon.contract.places import logs_dir
 
 if TYPE_CHECKING:
     from backend.media.images import Photo
     from blender_addon.animation.timing import Timing
     from blender_addon.contract.head import HeadDescription
 
-OLDEST = (4, 2)
-ROOT = Path(__file__).resolve().parents[1]
 HEADLESS = ROOT / "blender_addon" / "headless.py"
+BLEND = "blend"
+"""Name of Blender's own format among the targets."""
 
-_ASK_SECONDS = 120
 _SAVE_SECONDS = 600
-_BLENDER = re.compile(r"^Blender (\d+)\.(\d+)(?:\.(\d+))?", re.MULTILINE)
-_PYTHON = re.compile(r"^Python 3\.", re.MULTILINE)
-_ASK_MODULE = "import bpy; print('Blender %d.%d.%d' % tuple(bpy.app.version))"
-
-
-@dataclass(frozen=True)
-class BlenderProgram:
-    """A Blender that can save files.
-
-    Attributes:
-        path: The executable, or the Python that has bpy.
-        version: Major, minor, patch.
-        is_module: Whether `path` is a Python that has bpy.
-    """
-
-    path: str
-    version: tuple[int, int, int]
-    is_module: bool
-
-    def command(self, script: Path, arguments: Sequence[str]) -> list[str]:
-        """Command line that runs a script in this Blender; the script finds its arguments after `--`."""
-        if self.is_module:
-            return [self.path, "-P", str(script), "--", *arguments]
-        options = ["--background", "--factory-startup", "--python-exit-code", "1", "--python", str(script)]
-        return [self.path, *options, "--", *arguments]
-
-
-def identify(path: str | os.PathLike[str]) -> BlenderProgram | None:
-    """Ask a program which Blender it is; None when it does not run or is neither Blender nor a Python with bpy."""
-    path = str(path)
-    answer = _ask([path, "--version"])
-    is_module = bool(_PYTHON.search(answer))
-    if is_module:
-        answer = _ask([path, "-c", _ASK_MODULE])
-    found = _BLENDER.search(answer)
-    if found is None:
-        return None
-    return BlenderProgram(path, (int(found[1]), int(found[2]), int(found[3] or 0)), is_module)
-
-
-def _ask(command: Sequence[str]) -> str:
-    try:
-        return subprocess.run(
-            command,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            stdin=subprocess.DEVNULL,
-            text=True,
-            errors="replace",
-            timeout=_ASK_SECONDS,
-            env=clean_environment(),
-        ).stdout
-    except (OSError, subprocess.TimeoutExpired):
-        return ""  # not a program that answers: the caller says so
-
-
-def find_blender(explicit: str | None = None) -> BlenderProgram | None:
-    """The Blender to use: the one that was asked for, $MIEN_BLENDER, the PATH's, or one in a usual place.
-
-    Args:
-        explicit: Path of Blender, or of a Python that has bpy.
-
-    Returns:
-        None when nothing was asked for and none that is new enough was found.
-
-    Raises:
-        MienError: BLENDER_FAILED when the one that was asked for cannot be used.
-    """
-    if asked := explicit or os.environ.get("MIEN_BLENDER"):
-        return _require(asked)
-    for candidate in _usual_places():
-        program = identify(candidate)
-        if program is not None and program.version[:2] >= OLDEST:
-            return program
-    return None
-
-
-def _require(asked: str) -> BlenderProgram:
-    path = Path(asked).expanduser()
-    if path.suffix == ".app":
-        path = path / "Contents" / "MacOS" / "Blender"
-    found = shutil.which(str(path)) or str(path)
-    remedy = "Give --blender the path of Blender 4.2 or newer, or leave it out."
-    if not Path(found).exists():
-        raise MienError(ErrorCode.BLENDER_FAILED, f"There is no Blender at {asked}.", remedy)
-    program = identify(found)
-    if program is None:
-        raise MienError(ErrorCode.BLENDER_FAILED, f"{asked} is not a Blender that runs on this machine.", remedy)
-    if program.version[:2] < OLDEST:
-        version = ".".join(map(str, program.version))
-        raise MienError(ErrorCode.BLENDER_FAILED, f"{asked} is Blender {version}, which is too old.", remedy)
-    return program
-
-
-def _usual_places() -> Iterator[str]:
-    if found := shutil.which("blender"):
-        yield found
-    home = Path.home()
-    if sys.platform == "win32":
-        patterns = [
-            os.path.join(os.environ.get(variable, fallback), *parts)
-            for variable, fallback in (
-                ("PROGRAMFILES", r"C:\Program Files"),
-                ("PROGRAMFILES(X86)", r"C:\Program Files (x86)"),
-            )
-            for parts in (
-                ("Blender Foundation", "Blender*", "blender.exe"),
-                ("Steam", "steamapps", "common", "Blender", "blender.exe"),
-            )
-        ]
-    elif sys.platform == "darwin":
-        inside = "Blender*.app/Contents/MacOS/Blender"
-        patterns = [f"/Applications/{inside}", f"{home}/Applications/{inside}"]
-    else:
-        patterns = [
-            f"{home}/blender*/blender",
-            f"{home}/Applications/blender*/blender",
-            "/opt/blender*/blender",
-            "/usr/local/blender*/blender",
-            "/snap/bin/blender",
-            f"{home}/.local/share/Steam/steamapps/common/Blender/blender",
-            "/var/lib/flatpak/exports/bin/org.blender.Blender",
-            f"{home}/.local/share/flatpak/exports/bin/org.blender.Blender",
-        ]
-    for pattern in patterns:
-        yield from sorted(glob.glob(pattern), reverse=True)
-
-
-def prepare_blender(explicit: str | None, progress: Progress) -> BlenderProgram:
-    """A Blender that can save: the one found, else bpy from PyPI, installed at first use.
-
-    Raises:
-        MienError: What `find_blender` and `ensure_bpy` raise.
-    """
-    progress("blender", 0.0, "looking for Blender")
-    if program := find_blender(explicit):
-        return program
-    release, interpreter = choose_release(FOR_SAVING)
-    python = ensure_bpy(release, interpreter, ROOT, environments_dir(), progress)
-    program = identify(python)
-    if program is None:
-        message = f"Blender as a Python module does not run in {Path(python).parent.parent}."
-        raise MienError(ErrorCode.BLENDER_FAILED, message, "Remove that folder and run the command again.")
-    return program
+_WROTE = "Mien wrote "
+"""What the script begins a line with that names a target which is whole."""
 
 
 def save_blend(
@@ -192,41 +45,138 @@ def save_blend(
     start: int = 1,
     timing: Timing = "conform",
 ) -> dict[str, object]:
-    """Let Blender build the scene of a capture and save it.
+    """Let Blender build the scene of a capture and save it; see `export_scene`.
+
+    Raises:
+        MienError: BLENDER_FAILED, NOT_PERMITTED, NO_SPACE, or the error that the script reported.
+    """
+    reported = export_scene(program, head, takes, source, {BLEND: out}, progress, start, timing)
+    failed = reported["failed"]
+    if isinstance(failed, dict) and failed:
+        raise _reported_error(failed[BLEND])
+    return reported
+
+
+def export_scene(
+    program: BlenderProgram,
+    head: HeadDescription,
+    takes: Sequence[Path],
+    source: Photo | Path | None,
+    targets: Mapping[str, Path],
+    progress: Progress,
+    start: int = 1,
+    timing: Timing = "conform",
+) -> dict[str, object]:
+    """Let one Blender build the scene of a capture and write it in several formats.
 
     Args:
         program: The Blender to use.
         head: The head of the takes.
         takes: Take files, one for each person.
-        source: The photo they are of, or the file, folder or pattern of their footage, for the camera's background.
-        out: The .blend. Blender works in a folder beside it that goes away, so that it is whole or absent.
+        source: The photo they are of, or the file, folder or pattern of their footage, for the camera's background;
+            None for no background.
+        targets: Files by format: "blend" and those of `exports.formats.SCENE_FORMATS`. Blender works in folders beside
+            them that go away, so that each is whole or absent; what belongs to a file (`NAME.abc.json`) comes with it.
         progress: Told of the step.
         start: Scene frame of the first sample.
         timing: How source frames fall on scene frames.
 
     Returns:
-        What the script inside Blender reported; its `warnings` are sentences for the user.
+        What the script inside Blender reported. `files` has what was written by format, as lists of paths; `failed` has
+        `{code, message, remedy}` by format; `warnings` are sentences for the user; `blend` is there where it was saved.
 
     Raises:
-        MienError: BLENDER_FAILED, NOT_PERMITTED, NO_SPACE, or the error that the script reported.
+        MienError: What keeps all of them from being written: USAGE without targets; BLENDER_FAILED, NOT_PERMITTED,
+            NO_SPACE, or the error that the script reported.
     """
+    if not targets:
+        raise MienError(ErrorCode.USAGE, "There is no file for Blender to write.", "Name a format and a file.")
     version = ".".join(map(str, program.version))
     progress("blender", 0.1, f"building the scene in Blender {version}")
-    with working_folder(out) as folder:
-        head_file = folder / "head.npz"
-        with _in_the_name_of(out):
-            head.save(head_file)
-            shown = source.absolute() if isinstance(source, Path) else _showable(source, folder)
-        arguments = ["--head", str(head_file)]
-        for take in takes:
-            arguments += ["--take", str(take)]
-        arguments += ["--source", str(shown), "--out", str(folder / out.name)]
-        arguments += ["--start", str(start), "--timing", timing]
-        reported = _run(program, arguments, folder, out)
-        publish(folder / out.name, out)
-    progress("blender", 1.0, f"saved {out.name}")
-    warnings = [*_sentences(reported), *_too_new(program, out)]
-    return reported | {"blend": str(out), "warnings": warnings}
+    with ExitStack() as stack:
+        folders, failed = _folders(stack, targets)
+        reachable = {name: targets[name] for name in folders}
+        folder = next(iter(folders.values()))
+        with _in_the_name_of(next(iter(reachable.values()))):
+            arguments = _scene_arguments(head, takes, source, folder)
+        for name, target in reachable.items():
+            made = str(folders[name] / target.name)
+            arguments += ["--out", made] if name == BLEND else ["--export", f"{name}={made}"]
+        ran = _run(program, [*arguments, "--start", str(start), "--timing", timing], folder, reachable)
+        failed |= {name: _named(error, folders[name], targets[name]) for name, error in ran.failed.items()}
+        files: dict[str, list[str]] = {}
+        for name in ran.wrote:
+            try:
+                files[name] = _publish(folders[name], targets[name])
+            except MienError as error:
+                failed[name] = _told(error)
+    progress("blender", 1.0, f"wrote {', '.join(targets[name].name for name in files) or 'nothing'}")
+    warnings = _sentences(ran.report)
+    report = {name: value for name, value in ran.report.items() if name not in (BLEND, "exports")}
+    if BLEND in files:
+        warnings += _too_new(program, targets[BLEND])
+        report[BLEND] = str(targets[BLEND])
+    return report | {"files": files, "failed": failed, "warnings": warnings}
+
+
+_Failed = dict[str, dict[str, str]]
+"""`{code, message, remedy}` by format."""
+
+
+@dataclass(frozen=True)
+class _Ran:
+    """What became of a run of the script: its report, the targets that are whole, and why others are not."""
+
+    report: dict[str, object]
+    wrote: tuple[str, ...]
+    failed: _Failed
+
+
+def _folders(stack: ExitStack, targets: Mapping[str, Path]) -> tuple[dict[str, Path], _Failed]:
+    """A folder beside each target for it and what belongs to it; raises the first error where none can be had."""
+    folders: dict[str, Path] = {}
+    errors: dict[str, MienError] = {}
+    for name, target in targets.items():
+        try:
+            folders[name] = stack.enter_context(working_folder(target))
+        except MienError as error:
+            errors[name] = error
+    if not folders:
+        raise next(iter(errors.values()))
+    return folders, {name: _told(error) for name, error in errors.items()}
+
+
+def _scene_arguments(
+    head: HeadDescription, takes: Sequence[Path], source: Photo | Path | None, folder: Path
+) -> list[str]:
+    """What the script is told about the scene; files for that go into a folder under names that are not published."""
+    head_file, hidden = folder / ".head.npz", folder / ".shown"
+    head.save(head_file)
+    hidden.mkdir()
+    arguments = ["--head", str(head_file)]
+    for take in takes:
+        arguments += ["--take", str(take)]
+    if source is not None:
+        shown = source.absolute() if isinstance(source, Path) else _showable(source, hidden)
+        arguments += ["--source", str(shown)]
+    return arguments
+
+
+def _publish(folder: Path, target: Path) -> list[str]:
+    """Give a target and what belongs to it their places."""
+    made = [path for path in sorted(folder.iterdir()) if path.is_file() and not path.name.startswith(".")]
+    for path in made:
+        publish(path, target.parent / path.name)
+    return [str(target.parent / path.name) for path in made]
+
+
+def _named(error: Mapping[str, str], folder: Path, target: Path) -> dict[str, str]:
+    """An error with the names of files that the user knows."""
+    return {key: text.replace(str(folder), str(target.parent)) for key, text in error.items()}
+
+
+def _told(error: MienError) -> dict[str, str]:
+    return {"code": error.code.value, "message": error.message, "remedy": error.remedy}
 
 
 @contextmanager
@@ -258,8 +208,10 @@ def _showable(photo: Photo, folder: Path) -> Path:
     return source if shown_by_blender(source) else write_backdrop(photo, folder)
 
 
-def _run(program: BlenderProgram, arguments: Sequence[str], folder: Path, out: Path) -> dict[str, object]:
-    environment = clean_environment() | {"BLENDER_USER_RESOURCES": str(folder / "resources")}
+def _run(program: BlenderProgram, arguments: Sequence[str], folder: Path, targets: Mapping[str, Path]) -> _Ran:
+    environment = clean_environment() | {"BLENDER_USER_RESOURCES": str(folder / ".resources")}
+    seconds = _SAVE_SECONDS * len(targets)
+    asked = ", ".join(map(str, targets.values()))
     try:
         done = subprocess.run(
             program.command(HEADLESS, arguments),
@@ -268,24 +220,52 @@ def _run(program: BlenderProgram, arguments: Sequence[str], folder: Path, out: P
             text=True,
             encoding="utf-8",
             errors="replace",
-            timeout=_SAVE_SECONDS,
+            timeout=seconds,
             env=environment,
         )
     except subprocess.TimeoutExpired as error:
-        message = f"Blender did not finish {out} within {_SAVE_SECONDS // 60} minutes."
+        message = f"Blender did not finish {asked} within {seconds // 60:.0f} minutes."
         remedy = "Run the command again when the machine is less busy."
-        raise MienError(ErrorCode.BLENDER_FAILED, message, remedy) from error
+        return _cut_off(_text(error.stdout), targets, MienError(ErrorCode.BLENDER_FAILED, message, remedy), error)
     except OSError as error:
         raise file_error(program.path, error, "started") from error
     reported = last_json_line(done.stdout)
     if reported is not None and reported.get("ok") is False:
         raise _reported_error(reported)
-    if done.returncode != 0 or reported is None or not (folder / out.name).exists():
-        log = _keep_log(done.stdout + done.stderr)
-        how = f"exit status {done.returncode}" if done.returncode >= 0 else f"signal {-done.returncode}"
-        message = f"Blender {'.'.join(map(str, program.version))} ended without saving {out} ({how})."
-        raise MienError(ErrorCode.BLENDER_FAILED, message, f"Read {log}, or give another Blender with --blender PATH.")
-    return reported
+    wrote = _wrote(done.stdout, targets)
+    failed = _failures(reported)
+    if done.returncode == 0 and reported is not None and set(targets) == {*wrote, *failed}:
+        return _Ran(reported, wrote, failed)
+    log = _keep_log(done.stdout + done.stderr)
+    how = f"exit status {done.returncode}" if done.returncode >= 0 else f"signal {-done.returncode}"
+    lacking = ", ".join(str(target) for name, target in targets.items() if name not in wrote)
+    message = f"Blender {'.'.join(map(str, program.version))} ended without saving {lacking} ({how})."
+    remedy = f"Read {log}, or give another Blender with --blender PATH."
+    return _cut_off(done.stdout, targets, MienError(ErrorCode.BLENDER_FAILED, message, remedy))
+
+
+def _cut_off(output: str, targets: Mapping[str, Path], error: MienError, cause: BaseException | None = None) -> _Ran:
+    """What is left of a run that did not come to its end; raises the error where that is nothing."""
+    wrote = _wrote(output, targets)
+    if not wrote:
+        raise error from cause
+    return _Ran({}, wrote, {name: _told(error) for name in targets if name not in wrote})
+
+
+def _wrote(output: str, targets: Mapping[str, Path]) -> tuple[str, ...]:
+    names = [line.removeprefix(_WROTE).strip() for line in output.splitlines() if line.startswith(_WROTE)]
+    return tuple(name for name in targets if name in names)
+
+
+def _text(output: str | bytes | None) -> str:
+    return output.decode("utf-8", "replace") if isinstance(output, bytes) else output or ""
+
+
+def _failures(reported: Mapping[str, object] | None) -> _Failed:
+    failed = (reported or {}).get("failed")
+    if not isinstance(failed, dict):
+        return {}
+    return {str(name): {key: str(text) for key, text in error.items()} for name, error in failed.items()}
 
 
 def last_json_line(output: str) -> dict[str, object] | None:

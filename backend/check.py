@@ -105,7 +105,7 @@ def _record() -> tuple[bool, str]:
 
 
 def _blender() -> tuple[bool, str]:
-    from backend.blender import find_blender
+    from backend.blender_programs import find_blender
 
     if program := find_blender():
         return True, f"{'.'.join(map(str, program.version))}, {program.path}"

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Build a .blend from a head and takes, outside the user interface.
+"""Build a .blend, and files for other programs, from a head and takes, outside the user interface.
 
     blender -b --factory-startup -P blender_addon/headless.py -- --head HEAD.npz --take TAKE.npz --out FILE.blend
+                                                                  [--export fbx=FILE.fbx --export mdd=FILE.mdd ...]
     python blender_addon/headless.py --head HEAD.npz --take TAKE.npz --out FILE.blend      (with the bpy module)
 
-The last line printed is one JSON object: `{"ok": true, "blend": ..., "heads": [...], "warnings": [...], ...}` or
+A line `Mien wrote NAME` follows each file that is whole, NAME being `blend` or the format of an export. The last line
+printed is one JSON object: `{"ok": true, "blend": ..., "exports": {...}, "failed": {...}, "heads": [...], ...}` or
 `{"ok": false, "error": {"code": ..., "message": ..., "remedy": ..., "details": {...}}}`; the exit status is that of the
-`mien` command.
+`mien` command. A file that cannot be written stands in `failed` and does not keep the others from being written; where
+it is the only one it is the error.
 """
 
 from __future__ import annotations
@@ -17,7 +20,9 @@ import os
 import secrets
 import sys
 import time
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -53,13 +58,16 @@ def main(arguments: list[str]) -> int:
     try:
         report = _build(_parse(arguments))
     except MienError as error:
-        details = {name: str(value) for name, value in error.details.items()}
-        fields = {"code": error.code.value, "message": error.message, "remedy": error.remedy, "details": details}
-        print(json.dumps({"ok": False, "error": fields}), flush=True)
+        print(json.dumps({"ok": False, "error": _fields(error)}), flush=True)
         return error.exit_code
     report["seconds"] = round(time.perf_counter() - started, 3)
     print(json.dumps(report), flush=True)
     return 0
+
+
+def _fields(error: MienError) -> dict[str, object]:
+    details = {name: str(value) for name, value in error.details.items()}
+    return {"code": error.code.value, "message": error.message, "remedy": error.remedy, "details": details}
 
 
 def _parse(arguments: list[str]) -> argparse.Namespace:
@@ -67,14 +75,25 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--head", required=True, metavar="HEAD.npz")
     parser.add_argument("--take", required=True, action="append", metavar="TAKE.npz", dest="takes")
     parser.add_argument("--source", metavar="PATH", help="photo, movie or numbered images to show behind the heads")
-    parser.add_argument("--out", required=True, metavar="FILE.blend")
+    parser.add_argument("--out", metavar="FILE.blend")
+    parser.add_argument("--export", action="append", default=[], type=_export, metavar="NAME=PATH", dest="exports")
     parser.add_argument("--name", help="name of the heads; the source's by default")
     parser.add_argument("--identity-keys", action="store_true", help="keep identity as shape keys")
     parser.add_argument("--rotation", choices=("XYZ", "QUATERNION"), default="XYZ", help="how bones are keyed")
     parser.add_argument("--start", type=int, default=1, help="scene frame of the first sample")
     parser.add_argument("--timing", choices=TIMINGS, default="conform", help="see animation/timing.py")
     parser.add_argument("--rate", type=_positive, help="frames per second of the scene; that of Source timing")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if not options.out and not options.exports:
+        parser.error("--out or --export is needed")
+    return options
+
+
+def _export(text: str) -> tuple[str, Path]:
+    name, _, path = text.partition("=")
+    if not name or not path:
+        raise argparse.ArgumentTypeError(f"{text} is not NAME=PATH")
+    return name, Path(path).absolute()
 
 
 def _positive(text: str) -> float:
@@ -87,8 +106,9 @@ def _positive(text: str) -> float:
 def _build(options: argparse.Namespace) -> dict[str, object]:
     head = HeadDescription.load(options.head)
     takes = [Take.load(path) for path in options.takes]
-    target = Path(options.out).absolute()
-    _check_writable(target)
+    target = Path(options.out).absolute() if options.out else None
+    if target and not options.exports:
+        _check_writable(target)
     import bpy  # only now: wrong files are reported without starting Blender's data
 
     from .animation.scene_time import set_frame_rate
@@ -110,13 +130,52 @@ def _build(options: argparse.Namespace) -> dict[str, object]:
         set_frame_rate(scene, options.rate)
     captured = add_captures(head, takes, options.source, scene, scene_options)
     scene.frame_set(scene.frame_start)
-    _save(target)
-    return _report(captured, target, bpy.app.version_string)
-
-
-def _report(captured: Captured, target: Path, version: str) -> dict[str, object]:
+    written = _write(captured, target, options.exports)
     heads = [{**asdict(item.head), "camera": item.camera, "action": item.action} for item in captured.heads]
-    return {"ok": True, "blend": str(target), "heads": heads, "warnings": list(captured.warnings), "blender": version}
+    warnings = [*captured.warnings, *written.warnings]
+    report = {"ok": True, "heads": heads, "warnings": warnings, "blender": bpy.app.version_string}
+    return report | {"exports": written.exports, "failed": written.failed} | _saved(target, written)
+
+
+def _saved(target: Path | None, written: _Written) -> dict[str, object]:
+    return {"blend": str(target)} if target and "blend" not in written.failed else {}
+
+
+@dataclass
+class _Written:
+    """What was written, by name, what failed, and sentences about what files do not have."""
+
+    exports: dict[str, str] = field(default_factory=dict)
+    failed: dict[str, dict[str, object]] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+
+def _write(captured: Captured, target: Path | None, exports: Sequence[tuple[str, Path]]) -> _Written:
+    """Write all files; one that fails does not stop the others, but is raised where it is the only one."""
+    import bpy
+
+    from .exports.formats import export_heads
+
+    written, scene = _Written(), bpy.context.scene
+    meshes = [bpy.data.objects[item.head.mesh] for item in captured.heads]
+
+    def export(name: str, path: Path) -> None:
+        written.warnings += export_heads(name, scene, meshes, path)
+        written.exports[name] = str(path)
+
+    steps = [("blend", partial(_save, target))] if target else []
+    steps += [(name, partial(export, name, path)) for name, path in exports]
+    for name, step in steps:
+        try:
+            step()
+        except MienError as error:
+            if len(steps) == 1:
+                raise
+            written.failed[name] = _fields(error)
+        else:
+            print(f"Mien wrote {name}", flush=True)
+    written.warnings = list(dict.fromkeys(written.warnings))
+    return written
 
 
 def _check_writable(target: Path) -> None:

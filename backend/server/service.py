@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from backend.server.capturing import Capturer
+from backend.server.exporting import Exporter, formats
 from backend.server.jobs import JobTable
 from backend.server.uploads import Uploads
 from backend.server.worker import Worker, prune
@@ -52,6 +53,7 @@ class Service:
         self._uploads = Uploads(settings.uploads)
         self._jobs = JobTable(settings.jobs, changed)
         self._worker = Worker(self._jobs, self._uploads, load, changed, settings.log_file)
+        self._exporter = Exporter(changed)
         self.stopping = False
 
     def start(self) -> None:
@@ -96,6 +98,10 @@ class Service:
                 return self._uploads.begin(request)
             case m.UploadChunk():
                 return self._uploads.chunk(request)
+            case m.ListFormats():
+                return formats()
+            case m.ExportTake():
+                return self._exporter.answer(request, waited)
             case m.Shutdown():
                 return self._shutdown()
         raise m.bad_message("a reply was sent to the backend")

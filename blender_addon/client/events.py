@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ..contract.errors import MienError
+from ..contract.exporting import ExportedFile, TakeFormat
 from ..contract.messages import FrameCount, HeadStatus, JobSummary
 from ..contract.take import Take
 
@@ -163,6 +164,52 @@ class RequestFailed:
     error: MienError
 
 
+@dataclass(frozen=True)
+class HeadFailed:
+    """A head that was asked for did not come.
+
+    Attributes:
+        sha256: Its hash.
+        error: What happened and what to do.
+    """
+
+    sha256: str
+    error: MienError
+
+
+@dataclass(frozen=True)
+class FormatsListed:
+    """The backend told in which formats it writes takes."""
+
+    formats: tuple[TakeFormat, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class TakeExported:
+    """A take is written in another format.
+
+    Attributes:
+        export: Its id.
+        files: All files; names are relative to where it goes.
+    """
+
+    export: str
+    files: tuple[ExportedFile, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class ExportFailed:
+    """A take could not be written in a format.
+
+    Attributes:
+        export: Its id.
+        error: What happened and what to do.
+    """
+
+    export: str
+    error: MienError
+
+
 Event = (
     StateChanged
     | Progress
@@ -171,6 +218,10 @@ Event = (
     | CaptureFinished
     | CaptureFailed
     | HeadReady
+    | HeadFailed
+    | FormatsListed
+    | TakeExported
+    | ExportFailed
     | HeadsListed
     | JobsListed
     | OverlayReady

@@ -14,10 +14,12 @@ from ..contract.head import HeadDescription
 from ..contract.messages import Heads, HeadStatus, Hello, ListHeads, LiveAction, Reply, Welcome
 from ..contract.options import CaptureOptions
 from ..contract.places import logs_dir
+from ..contract.take import Take
 from ..contract.version import VERSION
 from .capture import Capture
 from .connection import Connection
-from .events import BackendRestarted, ClientState, Event, HeadsListed, StateChanged
+from .events import BackendRestarted, ClientState, Event, HeadFailed, HeadsListed, StateChanged
+from .exports import TakeExports
 from .head_fetch import HeadFetch
 from .heads import HeadCache
 from .launch import ClientSettings, Launch
@@ -50,6 +52,7 @@ class Client:
         self._attempts: dict[str, tuple[CaptureOptions, int]] = {}
         self._events: list[Event] = []
         self._questions = Questions(self._tell)
+        self._exports = TakeExports(self._tell)
         self._head_fetch = HeadFetch(self._cache, self._questions, self._tell, self._head_failed)
         self._wanted = False
         self._recovery = Recovery()
@@ -142,6 +145,38 @@ class Client:
         self._questions.want_jobs()
         self._wanted = True
 
+    def list_formats(self) -> None:
+        """Ask in which formats takes can be written; FormatsListed follows."""
+        self._exports.list_formats()
+
+    def export_take(self, take: Take, name: str, stem: str) -> str:
+        """Let the backend write a take in a format; starts it if needed. TakeExported or ExportFailed follows.
+
+        Args:
+            take: The take.
+            name: Name of the format.
+            stem: Name of the file without the format's suffix.
+
+        Returns:
+            Id of the export.
+
+        Raises:
+            MienError: BAD_MESSAGE for a stem that is no file name.
+        """
+        self._wanted = True
+        return self._exports.export(take, name, stem)
+
+    def cancel_export(self, export: str) -> None:
+        """Wait for an export no longer; nothing follows."""
+        self._exports.cancel(export)
+
+    def want_head(self, sha256: str) -> None:
+        """Bring a head into the cache; starts the backend if needed. HeadReady or HeadFailed follows where it was not
+        there.
+        """
+        if not self._head_fetch.want(sha256):
+            self._wanted = True
+
     def head(self, sha256: str) -> HeadDescription | None:
         """A cached head, or None.
 
@@ -217,6 +252,7 @@ class Client:
         if self._welcome is None:
             return
         self._questions.step(link, self._now)
+        self._exports.step(link, self._now)
         may_upload = True
         for capture in list(self._captures.values()):
             self._events += capture.step(link, self._now, self._welcome.remote, may_upload)
@@ -246,6 +282,7 @@ class Client:
         self._events.append(event)
 
     def _head_failed(self, sha256: str, error: MienError) -> None:
+        self._events.append(HeadFailed(sha256, error))
         for capture in self._captures.values():
             capture.head_failed(sha256, error)
 
@@ -271,6 +308,7 @@ class Client:
         self._launch = self._welcome = None
         self._head_fetch.reset()
         self._questions.backend_lost()
+        self._exports.ask_again()
         for capture in going_on:
             capture.backend_lost(error)
         self._events.append(BackendRestarted(error, tuple(capture.job for capture in going_on if not capture.over)))
@@ -287,6 +325,7 @@ class Client:
             self._launch.close(timeout)
         self._launch = self._welcome = None
         self._questions.clear()
+        self._exports.give_up(error)
         self._head_fetch.reset()
         for capture in self._captures.values():
             capture.fail(error)

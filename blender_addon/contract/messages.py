@@ -15,6 +15,7 @@ from types import MappingProxyType
 import numpy as np
 
 from .errors import ErrorCode, MienError
+from .exporting import Exported, ExportTake, Formats, ListFormats
 from .head import HeadDescription
 from .options import CaptureOptions
 from .schema import Json, bad_message
@@ -369,9 +370,11 @@ class ErrorReply:
 
 _REQUESTS = (
     Hello, ListHeads, GetHead, Submit, GetStatus, GetResults, GetPreview, GetOverlay, ControlLive, ListJobs, Cancel,
-    BeginUpload, UploadChunk, Shutdown,
+    BeginUpload, UploadChunk, ListFormats, ExportTake, Shutdown,
 )  # fmt: skip
-_REPLIES = (Welcome, Heads, Head, Status, Results, Preview, Overlay, Jobs, Uploaded, Done, ErrorReply)
+_REPLIES = (
+    Welcome, Heads, Head, Status, Results, Preview, Overlay, Jobs, Uploaded, Formats, Exported, Done, ErrorReply,
+)  # fmt: skip
 
 Request = (
     Hello
@@ -387,9 +390,25 @@ Request = (
     | Cancel
     | BeginUpload
     | UploadChunk
+    | ListFormats
+    | ExportTake
     | Shutdown
 )
-Reply = Welcome | Heads | Head | Status | Results | Preview | Overlay | Jobs | Uploaded | Done | ErrorReply
+Reply = (
+    Welcome
+    | Heads
+    | Head
+    | Status
+    | Results
+    | Preview
+    | Overlay
+    | Jobs
+    | Uploaded
+    | Formats
+    | Exported
+    | Done
+    | ErrorReply
+)
 Message = Request | Reply
 
 

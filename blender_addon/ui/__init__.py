@@ -15,8 +15,11 @@ def _classes() -> tuple[type, ...]:
         character_operators,
         character_panels,
         drop,
+        export_operators,
+        export_panel,
         face_panels,
         head_operators,
+        import_operators,
         live_operators,
         source_operators,
         source_panels,
@@ -25,6 +28,7 @@ def _classes() -> tuple[type, ...]:
         takes_panels,
     )
     from .character_properties import MienChannel, MienCharacter
+    from .export_properties import MienExportSettings
     from .preferences import MienPreferences
     from .properties import MienReference, MienSettings
     from .records import MienJob
@@ -38,9 +42,13 @@ def _classes() -> tuple[type, ...]:
         take_operators,
         head_operators,
         character_operators,
+        export_operators,
+        import_operators,
     )
-    panels = (state_panel, source_panels, capture_panels, takes_panels, face_panels, character_panels, drop)
-    own = (MienPreferences, MienJob, MienTake, MienReference, MienChannel, MienCharacter, MienSettings)
+    sections = (state_panel, source_panels, capture_panels, takes_panels, face_panels, character_panels, export_panel)
+    panels = (*sections, drop)
+    settings = (MienReference, MienChannel, MienCharacter, MienExportSettings, MienSettings)
+    own = (MienPreferences, MienJob, MienTake, *settings)
     return (*own, *(cls for module in (*operators, *panels) for cls in module.CLASSES))
 
 

@@ -30,6 +30,11 @@ class Backend:
         self.error: MienError | None = None
 
     @property
+    def present_client(self) -> Client | None:
+        """The client, if there is one already."""
+        return self._client
+
+    @property
     def client_state(self) -> ClientState:
         """State of the backend."""
         if self._client is None:

@@ -18,8 +18,8 @@ from ..contract.errors import ErrorCode, MienError
 from . import character_state, smoothing
 from .character_properties import ensure_rows, profile_of, put_profile
 from .character_state import character_problem, chosen_character
-from .take_operators import has_take, start_of
-from .takes import active_take
+from .take_operators import has_take
+from .takes import active_take, start_of
 
 _SUFFIX = ".json"
 

@@ -22,6 +22,7 @@ from .records import reused_head, scene_of
 from .request import Request
 from .settings import user_folder
 from .take_properties import Story
+from .takes import list_take
 from .view import show_captured
 
 
@@ -124,21 +125,5 @@ def _list_takes(
 ) -> None:
     asked = "" if request.options.live else json.dumps(request.to_json())
     for number, (take, path) in enumerate(zip(event.takes, files, strict=True)):
-        item = scene.mien.takes.add()
-        item.name = called[number]
-        item.path = str(path)
-        item.head_sha256 = take.meta.head_sha256
-        item.frames = len(take)
-        item.engine = take.meta.engine
-        item.confidence = _confidence(take)
-        item.request = asked
-        item.story = Story.of_report(event.report, number).to_text()
-        if item.frames > 1:
-            item.smoothing = take.meta.smoothing  # what its curves have, so nothing has to follow
-    scene.mien.active_take = len(scene.mien.takes) - 1
-
-
-def _confidence(take: Take) -> float:
-    """Mean over the frames with a face."""
-    seen = take.confidence[take.valid]
-    return float(seen.mean()) if len(seen) else 0.0
+        story = Story.of_report(event.report, number).to_text()
+        list_take(scene, take, str(path), called[number], asked, story)

@@ -18,6 +18,7 @@ from bpy.props import (
 
 from ..contract.options import DEFAULT_SMOOTHING, FOCAL_RANGE_MM, FPS_RANGE
 from .character_properties import MienCharacter
+from .export_properties import MienExportSettings
 from .facts import facts_now
 from .kinds import Kind
 from .records import MienJob
@@ -187,6 +188,7 @@ class MienSettings(bpy.types.PropertyGroup):
     takes: CollectionProperty(type=MienTake, name="Takes", description="The captures of this scene")
     active_take: IntProperty(name="Active Take", description="The take that is chosen in the list")
     character: PointerProperty(type=MienCharacter, name="Character", description="The character that takes are sent to")
+    export: PointerProperty(type=MienExportSettings, name="Export", description="Settings of the section Export")
     jobs: CollectionProperty(type=MienJob, name="Jobs", description="The captures that run for this scene")
 
 

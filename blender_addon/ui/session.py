@@ -26,7 +26,9 @@ from ..contract.errors import ErrorCode, MienError
 from ..contract.messages import JobSummary, LiveAction
 from . import character_live, records
 from .backend_state import Backend
+from .exporting import Exports
 from .finish import finish
+from .importing import Imports
 from .people import People, people_of, people_of_error
 from .previewing import Previews, can_show
 from .request import Request
@@ -46,6 +48,8 @@ class Session(Backend):
         people: Who was found in the source that was captured last.
         jobs: The jobs on the backend's disk, the newest first, as told last.
         previews: The heads that show what captures see.
+        exports: What is being written for other programs.
+        imports: Takes that wait for their heads.
     """
 
     def __init__(self, watch: Callable[[], None]) -> None:
@@ -56,6 +60,8 @@ class Session(Backend):
         self.people: People | None = None
         self.jobs: tuple[JobSummary, ...] = ()
         self.previews = Previews()
+        self.exports = Exports()
+        self.imports = Imports()
 
     @property
     def present(self) -> list[Running]:
@@ -135,6 +141,10 @@ class Session(Backend):
         self.client().list_jobs()
         self._watch()
 
+    def stay_awake(self) -> None:
+        """Let the timer run: an export or an import was begun."""
+        self._watch()
+
     def remember(self) -> None:
         """Let the scenes remember the captures that run for them."""
         records.write(capture for capture in self.present if not capture.live)
@@ -178,6 +188,8 @@ class Session(Backend):
             character_live.end()
         self.captures.clear()
         self._newest.clear()
+        self.exports.cancel(client)
+        self.imports.cancel()
         if client is not None:
             client.close()
 
@@ -191,6 +203,8 @@ class Session(Backend):
         for event in events:
             self._handle(event)
         changed = self._show_previews()
+        changed = self.exports.step() or changed
+        changed = self.imports.step(self._client) or changed
         return self._finish_when_free() or changed or bool(events)
 
     def wait(self, until: Callable[[], bool]) -> None:
@@ -200,11 +214,14 @@ class Session(Backend):
             time.sleep(0.01)
 
     def _handle(self, event: Event) -> None:
+        if self.exports.handle(event) or self.imports.handle(event):
+            return
         if isinstance(event, JobsListed):
             self.jobs = event.jobs
         elif isinstance(event, StateChanged):
             if self._client is not None and event.state is self._client.state is ClientState.READY:  # and still so
                 self._client.list_jobs()
+                self._client.list_formats()
         elif isinstance(event, BackendRestarted):
             for job in event.jobs:
                 if capture := self.captures.get(job):

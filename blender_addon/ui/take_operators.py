@@ -21,7 +21,7 @@ from .active_head import active_head, has_head
 from .asking import reusing, scene_options
 from .request import Request
 from .session import session
-from .takes import active_take, backgrounds, performance, shows_overlay
+from .takes import active_take, backgrounds, performance, shows_overlay, start_of
 
 _OVERLAY_ALPHA = 0.5
 
@@ -42,13 +42,6 @@ def is_playing(cls: Any, context: Any) -> bool:
         cls.poll_message_set("No head plays this take; select a head and press Apply to Head")
         return False
     return True
-
-
-def start_of(settings: Any, scene: Any, take: Take) -> int:
-    """Scene frame on which a take begins, by the capture's options."""
-    if settings.start_mode in {"SOURCE", "SCENE"} and "frame" in take.extra:
-        return int(take.extra["frame"][0]) + (settings.scene_shift if settings.start_mode == "SCENE" else 0)
-    return int(settings.start if settings.start_mode == "GIVEN" else scene.frame_current)
 
 
 class MIEN_OT_apply_take(bpy.types.Operator):

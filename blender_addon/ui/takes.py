@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
 from typing import Any
 
 from ..animation.record import TakeRecord
+from ..contract.take import Take
 from . import smoothing
 from .active_head import active_head
 
@@ -34,3 +36,39 @@ def backgrounds(context: Any) -> list[Any]:
     """What lies behind the scene's camera."""
     camera = context.scene.camera
     return list(camera.data.background_images) if camera is not None and camera.type == "CAMERA" else []
+
+
+def start_of(settings: Any, scene: Any, take: Take) -> int:
+    """Scene frame at which a take begins, by the panel's settings."""
+    if settings.start_mode == "GIVEN":
+        return int(settings.start)
+    if settings.start_mode in {"SOURCE", "SCENE"} and "frame" in take.extra:
+        shift = settings.scene_shift if settings.start_mode == "SCENE" else 0
+        return int(take.extra["frame"][0]) + int(shift)
+    return int(scene.frame_current)
+
+
+def list_take(scene: Any, take: Take, path: str, name: str, request: str = "", story: str = "") -> Any:
+    """Put a take into a scene's list and choose it; returns the entry."""
+    item = scene.mien.takes.add()
+    item.name, item.path = name, path
+    item.head_sha256 = take.meta.head_sha256
+    item.frames = len(take)
+    item.engine = take.meta.engine
+    item.confidence = _confidence(take)
+    item.request, item.story = request, story
+    if item.frames > 1:
+        item.smoothing = take.meta.smoothing  # what its curves have, so nothing has to follow
+    scene.mien.active_take = len(scene.mien.takes) - 1
+    return item
+
+
+def title_of(take: Take) -> str:
+    """A take as people call it: by its source."""
+    return PurePath(take.meta.source).stem
+
+
+def _confidence(take: Take) -> float:
+    """Mean over the frames with a face."""
+    seen = take.confidence[take.valid]
+    return float(seen.mean()) if len(seen) else 0.0

@@ -12,6 +12,7 @@ from ..contract.smoothing import GROUPS
 from . import smoothing
 from .dots import Colour, dot
 from .panel_base import MienPanel, draw_lines, line_width
+from .session import session
 from .take_properties import Story
 from .takes import active_take, shows_overlay
 
@@ -38,17 +39,21 @@ class MIEN_PT_takes(MienPanel, bpy.types.Panel):
 
     bl_label = "Takes"
 
-    @classmethod
-    def poll(cls, context: Any) -> bool:
-        """Only when there are any."""
-        return bool(context.scene.mien.takes)
-
     def draw(self, context: Any) -> None:
         """Draw the list and what can be done with the chosen take."""
         layout, settings = self.layout, context.scene.mien
+        for name in session().imports.running:
+            layout.label(text=f"{name} waits for its head", icon="SORTTIME")
+        if session().imports.problem:
+            draw_lines(layout, str(session().imports.problem), line_width(context), "ERROR")
+        if not settings.takes:
+            layout.operator("mien.import_take", icon="IMPORT")
+            return
         row = layout.row()
         row.template_list("MIEN_UL_takes", "", settings, "takes", settings, "active_take", rows=3)
-        row.column().operator("mien.remove_take", text="", icon="REMOVE")
+        column = row.column(align=True)
+        column.operator("mien.import_take", text="", icon="IMPORT")
+        column.operator("mien.remove_take", text="", icon="REMOVE")
         take = active_take(context)
         if take is None:
             return

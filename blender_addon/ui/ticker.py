@@ -55,7 +55,8 @@ def _interval(current: Session | None) -> float | None:
         return ACTIVE_SECONDS if smoothing.waiting() else None
     if current.live:
         return LIVE_SECONDS
-    busy = current.captures or smoothing.waiting() or current.client_state is ClientState.STARTING
+    tasks = current.captures or current.exports.running or current.imports.running
+    busy = tasks or smoothing.waiting() or current.client_state is ClientState.STARTING
     return ACTIVE_SECONDS if busy else IDLE_SECONDS
 
 

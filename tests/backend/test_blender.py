@@ -13,8 +13,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from backend import blender
-from backend.blender import find_blender, identify, last_json_line, prepare_blender, save_blend
+from backend import blender, blender_programs
+from backend.blender import export_scene, last_json_line, save_blend
+from backend.blender_programs import find_blender, identify, prepare_blender
 from backend.media import backdrop
 from backend.progress import no_progress
 from blender_addon.contract.errors import ErrorCode, MienError
@@ -29,13 +30,15 @@ if "--version" in sys.argv:
     print("    build date: 2024-07-16")
     sys.exit(0)
 arguments = sys.argv[sys.argv.index("--") + 1:]
-out = arguments[arguments.index("--out") + 1]
+out = arguments[arguments.index("--out") + 1] if "--out" in arguments else ""
+exports = dict(text.split("=", 1) for text, flag in zip(arguments[1:], arguments) if flag == "--export")
 print("Read prefs: nothing of ours")
 {body}
 """
 SAVES = """
 open(out, "wb").write(b"BLENDER")
-print(json.dumps({"ok": True, "blend": out, "blender": "4.2.3", "warnings": [], "arguments": arguments}))
+print("Mien wrote blend")
+print(json.dumps({"ok": True, "failed": {}, "blend": out, "blender": "4.2.3", "warnings": [], "arguments": arguments}))
 print("Blender quit")
 """
 REFUSES = """
@@ -71,7 +74,7 @@ def no_blender(tmp_path, monkeypatch, mien_home):
     found = SimpleNamespace(
         glob=lambda pattern: glob.glob(pattern) if pattern.startswith(inside) else [], escape=glob.escape
     )
-    monkeypatch.setattr(blender, "glob", found)
+    monkeypatch.setattr(blender_programs, "glob", found)
     return folder
 
 
@@ -83,6 +86,73 @@ def save(tmp_path, body=SAVES, photo="photo.jpg", footage=None, start=1, timing=
     out.parent.mkdir(exist_ok=True)
     takes = [tmp_path / "photo.take.npz", tmp_path / "photo.face2.take.npz"]
     return save_blend(program, head, takes, footage or picture, out, no_progress, start, timing), out
+
+
+EXPORTS = """
+for name, path in exports.items():
+    if name == "usd":
+        continue
+    for suffix in ("", ".json") if name == "abc" else ("",):
+        open(path + suffix, "wb").write(name.encode())
+    print("Mien wrote " + name)
+    if name == "glb" and {dies}:
+        os.kill(os.getpid(), 11)
+    if name == "glb" and {hangs}:
+        time.sleep(60)
+error = {{"code": "no_space", "message": exports["usd"] + " cannot be written.", "remedy": "Free some."}}
+print(json.dumps({{"ok": True, "failed": {{"usd": error}}, "exports": exports, "warnings": ["One."]}}))
+"""
+
+
+def export(tmp_path, dies=False, hangs=False, source=None):
+    program = identify(stand_in(tmp_path / "blender-program", EXPORTS.format(dies=dies, hangs=hangs)))
+    head = SimpleNamespace(save=lambda path: path.write_bytes(b"head"))
+    targets = {name: tmp_path / "out" / name / f"shot.{name}" for name in ("fbx", "glb", "usd", "abc")}
+    for target in targets.values():
+        target.parent.mkdir(parents=True)
+    reported = export_scene(program, head, [tmp_path / "take.npz"], source, targets, no_progress)
+    left = sorted(str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*") if path.is_file())
+    return reported, targets, left
+
+
+class TestExporting:
+    def test_each_format_is_written_and_one_that_fails_is_told(self, tmp_path):
+        reported, targets, left = export(tmp_path)
+        assert left == ["abc/shot.abc", "abc/shot.abc.json", "fbx/shot.fbx", "glb/shot.glb"]
+        assert reported["files"]["abc"] == [str(targets["abc"]), f"{targets['abc']}.json"]
+        assert reported["failed"] == {
+            "usd": {"code": "no_space", "message": f"{targets['usd']} cannot be written.", "remedy": "Free some."}
+        }
+        assert reported["warnings"] == ["One."] and "blend" not in reported
+
+    def test_what_was_whole_before_a_crash_is_kept(self, tmp_path, mien_home):
+        reported, targets, left = export(tmp_path, dies=True)
+        assert left == ["fbx/shot.fbx", "glb/shot.glb"]
+        assert set(reported["failed"]) == {"usd", "abc"}
+        assert "signal 11" in reported["failed"]["abc"]["message"]
+
+    def test_what_was_whole_before_it_hung_is_kept(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(blender, "_SAVE_SECONDS", 0.5)
+        reported, _, left = export(tmp_path, hangs=True)
+        assert left == ["fbx/shot.fbx", "glb/shot.glb"]
+        assert "did not finish" in reported["failed"]["usd"]["message"]
+
+    def test_a_place_that_is_not_there_keeps_nothing_else_from_being_written(self, tmp_path):
+        program = identify(stand_in(tmp_path / "blender-program", EXPORTS.format(dies=False, hangs=False)))
+        head = SimpleNamespace(save=lambda path: path.write_bytes(b"head"))
+        (tmp_path / "b.abc").mkdir()
+        targets = {"fbx": tmp_path / "none" / "a.fbx", "usd": tmp_path / "a.usd", "abc": tmp_path / "b.abc"}
+        reported = export_scene(program, head, [], None, targets | {"glb": tmp_path / "a.glb"}, no_progress)
+        assert reported["files"] == {"glb": [str(tmp_path / "a.glb")]}
+        codes = {name: error["code"] for name, error in reported["failed"].items()}
+        assert codes == {"fbx": "missing_file", "usd": "no_space", "abc": "not_permitted"}
+        with pytest.raises(MienError, match="none"):
+            export_scene(program, head, [], None, {"fbx": targets["fbx"]}, no_progress)
+
+    def test_nothing_to_write_is_refused(self, tmp_path):
+        with pytest.raises(MienError) as caught:
+            export_scene(None, None, [], None, {}, no_progress)
+        assert caught.value.code is ErrorCode.USAGE
 
 
 class TestFinding:
@@ -138,8 +208,8 @@ class TestFinding:
             asked.append((release.name, parent.name))
             return str(stand_in(no_blender / "later" / "python"))
 
-        monkeypatch.setattr(blender, "choose_release", lambda releases: (releases[0], None))
-        monkeypatch.setattr(blender, "ensure_bpy", ensure)
+        monkeypatch.setattr(blender_programs, "choose_release", lambda releases: (releases[0], None))
+        monkeypatch.setattr(blender_programs, "ensure_bpy", ensure)
         assert prepare_blender(None, no_progress).version == (4, 2, 3)
         assert asked == [("bpy-4.2", "environments")]
 

@@ -20,7 +20,7 @@ def states(output: str) -> dict[str, bool]:
 
 
 def test_a_new_machine_lacks_model_and_record(mien_home, monkeypatch, capsys):
-    monkeypatch.setattr("backend.blender.find_blender", lambda: None)
+    monkeypatch.setattr("backend.blender_programs.find_blender", lambda: None)
     assert main(["check"]) == EXIT_CODES[ErrorCode.SETUP_FAILED]
     said = capsys.readouterr()
     found = states(said.out)

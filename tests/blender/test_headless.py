@@ -124,3 +124,30 @@ def test_wrong_use_and_wrong_files_are_explained(repository: Path, reference: Pa
     status, report = _run(repository, "--head", tmp_path / "no.npz", "--take", "y.npz", "--out", out)
     assert report["error"]["code"] == "missing_file"
     assert not out.exists()
+
+
+def test_formats_are_written_beside_the_blend_and_one_that_fails_stops_none(
+    repository: Path, reference: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "taken.glb").mkdir()
+    case = ("--head", reference / "egg.head.npz", "--take", reference / "egg.take.npz", "--out", tmp_path / "a.blend")
+    asked = [f"fbx={tmp_path}/a.fbx", f"glb={tmp_path}/taken.glb", f"mdd={tmp_path}/a.mdd", f"max={tmp_path}/a.max"]
+    status, report = _run(repository, *case, *(text for name in asked for text in ("--export", name)))
+    assert (status, report["ok"], set(report["exports"])) == (0, True, {"fbx", "mdd"})
+    assert {name: error["code"] for name, error in report["failed"].items()} == {"glb": "not_permitted", "max": "usage"}
+    files = {path.name for path in tmp_path.iterdir() if path.is_file()}
+    assert files == {"a.blend", "a.fbx", "a.mdd", "a.obj", "a.mdd.json"}
+    origin = json.loads((tmp_path / "a.mdd.json").read_text())["heads"]
+    assert next(iter(origin.values()))["engine"] == "fit"
+
+
+def test_a_single_export_needs_no_blend_and_its_failure_is_the_error(
+    repository: Path, reference: Path, tmp_path: Path
+) -> None:
+    case = ("--head", reference / "egg.head.npz", "--take", reference / "egg.take.npz")
+    status, report = _run(repository, *case, "--export", f"usd={tmp_path}/a.usdc")
+    assert status == 0 and "blend" not in report and (tmp_path / "a.usdc").is_file()
+    status, report = _run(repository, *case, "--export", f"usd={tmp_path}/none/a.usdc")
+    assert (status, report["error"]["code"]) == (EXIT_CODES[ErrorCode.MISSING_FILE], "missing_file")
+    status, report = _run(repository, *case)
+    assert (status, report["error"]["code"]) == (2, "usage")

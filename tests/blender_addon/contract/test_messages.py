@@ -48,6 +48,9 @@ BY_NAME = {
     "last": st.integers(5, 100),
     "wait_ms": st.integers(0, m.MAX_WAIT_MS),
     "data": hnp.arrays("u1", st.integers(0, 20)),
+    "export": st.text(hex_digits, min_size=32, max_size=32),
+    "stem": st.text("abc_ 0é", max_size=8).map(lambda text: f"{text}x"),
+    "path": st.text("abc_ 0é", max_size=8).map(lambda text: f"{text}x"),
 }
 BY_TYPE = {
     str: st.text(max_size=20),

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The section "Export": heads and takes for other programs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import bpy
+
+from .active_head import active_head
+from .panel_base import MienPanel, draw_lines, line_width
+from .session import session
+from .takes import active_take
+
+
+class MIEN_PT_export(MienPanel, bpy.types.Panel):
+    """Heads and takes for other programs"""
+
+    bl_label = "Export"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    def draw(self, context: Any) -> None:
+        """Draw what can be written, and what is being written."""
+        layout, settings, current = self.layout, context.scene.mien.export, session()
+        head, take = active_head(context), active_take(context)
+        column = layout.column(align=True)
+        column.label(text=head.name if head else "No Head Selected", icon="USER")
+        for names in (("fbx", "glb", "usd"), ("abc", "mdd")):  # in one row "Alembic" would be cut
+            row = column.row(align=True)
+            for name in names:
+                row.prop(settings, name, toggle=True)
+        column.operator("mien.export_head", icon="EXPORT")
+        column = layout.column(align=True)
+        column.label(text=take.name if take else "No Take Chosen", icon="ACTION")
+        column.prop(settings, "take_format", text="")
+        column.operator("mien.export_take", icon="EXPORT")
+        if waiting := current.exports.running:
+            row = layout.row(align=True)
+            row.label(text=f"Writing {waiting[0]}", icon="SORTTIME")
+            row.operator("mien.cancel_export", text="", icon="X")
+        for problem in current.exports.problems:
+            draw_lines(layout, str(problem), line_width(context), "ERROR")
+
+
+CLASSES = (MIEN_PT_export,)
