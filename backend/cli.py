@@ -12,6 +12,7 @@ from contextlib import suppress
 from typing import NoReturn
 
 from backend.arguments import add_device, frame_range, named, positive
+from backend.batch.command import add_batch
 from backend.terminal import guarded
 from blender_addon.contract.errors import EXIT_CODES, ErrorCode, MienError
 from blender_addon.contract.options import DEFAULT_SMOOTHING
@@ -83,6 +84,7 @@ def _build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"mien {VERSION}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_capture(commands)
+    add_batch(commands)
     _add_serve(commands)
     _add_setup(commands)
     check = commands.add_parser("check", help="say what is set up and what is missing")
