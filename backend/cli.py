@@ -148,6 +148,7 @@ def _add_serve(commands: argparse._SubParsersAction) -> None:
 def _add_setup(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser("setup", help="fetch what captures need, and tell Blender where the backend is")
     parser.add_argument("--blend", action="store_true", help="also what --blend needs: bpy, where no Blender is found")
+    parser.add_argument("--ray", action="store_true", help="also what 'batch --ray' needs: Ray")
     parser.set_defaults(run=_setup)
 
 

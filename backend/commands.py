@@ -16,6 +16,7 @@ from backend.blender import prepare_blender
 from backend.capture_files import Wanted, WantedScene, Written, require_clip, stem_of, write_capture
 from backend.outputs import OutputPaths, check_writable
 from backend.progress import Progress
+from backend.setup.runtime import ENVIRONMENT, RAY_LOCK, ensure_runtime
 from backend.terminal import TerminalProgress, put
 from blender_addon.contract.errors import ErrorCode, MienError
 from blender_addon.contract.files import make_folder
@@ -189,6 +190,8 @@ def set_up(arguments: argparse.Namespace) -> None:
     from backend.weights.landmarker import landmarker_file
 
     with TerminalProgress() as progress:
+        if arguments.ray:
+            _add_ray(progress)
         model = landmarker_file(progress)
         record_backend()
         program = prepare_blender(None, progress) if arguments.blend else None
@@ -196,6 +199,18 @@ def set_up(arguments: argparse.Namespace) -> None:
     put(f"Blender finds the backend through {backend_record_path()}")
     if program is not None:
         put(f"Blender {'.'.join(map(str, program.version))}: {program.path}")
+
+
+def _add_ray(progress: Progress) -> None:
+    """Install Ray into the environment that runs this, unless it is there.
+
+    Raises:
+        MienError: See `ensure_environment`; SETUP_FAILED where the environment is not ours to change.
+    """
+    if os.path.realpath(sys.prefix) != os.path.realpath(ROOT / ENVIRONMENT):
+        message = f"The environment {sys.prefix} was not made by Mien, so Ray is not installed into it."
+        raise MienError(ErrorCode.SETUP_FAILED, message, "Install it yourself: pip install 'mien[ray]'.")
+    ensure_runtime(ROOT, progress, (RAY_LOCK,))
 
 
 def record_backend() -> None:
