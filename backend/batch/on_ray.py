@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import socket
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -27,6 +28,7 @@ from .shot import Task
 ROOT = Path(__file__).resolve().parents[2]
 RETRIES = 3
 """How often a shot is begun again after its process or its machine has died."""
+_LISTEN_SECONDS = 10
 _PROBE_SECONDS = 120
 """How long a machine may take to start a process that says where it is."""
 
@@ -155,8 +157,10 @@ class RayRunner:
             message = f"{address} is not the address of a Ray cluster's head."
             raise MienError(ErrorCode.USAGE, message, "Give HOST:PORT, or auto for the cluster of this machine.")
         try:
+            if address != "auto":
+                _require_listener(address)  # Ray itself would wait for half a minute
             self._ray.init(address=address, logging_level="ERROR", log_to_driver=False)
-        except (ConnectionError, ValueError) as error:
+        except (OSError, ValueError) as error:  # ConnectionError among them
             message = f"No Ray cluster answers at {address}."
             remedy = "Start one with 'ray start --head', or give the address of one that runs on this machine too."
             raise MienError(ErrorCode.USAGE, message, remedy, {"reason": str(error)}) from error
@@ -211,6 +215,17 @@ class RayRunner:
             problem = f"cannot start a process ({_one_line(error)})"
         if problem:
             raise MienError(ErrorCode.SETUP_FAILED, f"The machine {machine} {problem}.", remedy)
+
+
+def _require_listener(address: str) -> None:
+    """Make sure that something listens at HOST:PORT.
+
+    Raises:
+        OSError, ValueError: Nothing does, or it is no address.
+    """
+    host, _, port = address.rpartition(":")
+    with socket.create_connection((host, int(port)), timeout=_LISTEN_SECONDS):
+        pass
 
 
 def _one_line(error: BaseException | None) -> str:
