@@ -91,7 +91,7 @@ def _done(task: Task, out: Path, folder: Path, workshop: Workshop, progress: Pro
     session = workshop.session(shot.options.device)
     written = write_capture(session, shot.options, Wanted(paths), progress, started)
     thumbnail = folder / f"{PurePosixPath(shot.name).name}.thumb.jpg"
-    write_thumbnail(session, written.result, paths.overlay, thumbnail)
+    write_thumbnail(written.result, paths.overlay, thumbnail)
     exported, failures, warnings = write_formats(task, written, folder, workshop, progress)
     report = written.report
     seconds = dict(report["seconds"]) | {"total": round(time.perf_counter() - started, 4)}  # type: ignore[call-overload]

@@ -16,7 +16,7 @@ from tests.footage import empty, write
 pytestmark = pytest.mark.slow
 
 BROKEN = {
-    "cut off": ("bad_clip", "damaged"),
+    "cut off": ("bad_clip", "was cut off"),
     "no clip": ("bad_clip", "is no video"),
     "nobody": ("no_face", "No face was found"),
     "gone": ("missing_file", "cannot be read"),
