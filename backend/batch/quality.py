@@ -37,11 +37,12 @@ def judge(
     """
     found: list[tuple[int, str]] = [(1, doubt) for doubt in doubts]
     for person in people:
-        found += _of_person(person, f"person {person.number}: " if len(people) > 1 else "")
+        who = f"person {person.number}: " if len(people) > 1 else ""
+        found += [(level, _sentence(text)) for level, text in _of_person(person, who)]
     found += [(1 if people else 2, f"{failure.message} {failure.remedy}") for failure in failures]
     worst = max((level for level, _ in found), default=0)
     ordered = sorted(found, key=lambda item: -item[0])
-    return _ORDER[worst], tuple(_sentence(text) for _, text in ordered)
+    return _ORDER[worst], tuple(text for _, text in ordered)
 
 
 def _of_person(person: Person, who: str) -> list[tuple[int, str]]:

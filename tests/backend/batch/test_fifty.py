@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 
 BROKEN = {
     "cut off": ("bad_clip", "was cut off"),
-    "no clip": ("bad_clip", "is no video"),
+    "no clip": ("bad_clip", "is not a video in a known format"),
     "nobody": ("no_face", "No face was found"),
     "gone": ("missing_file", "cannot be read"),
     "zero": ("bad_clip", "is an empty file"),

@@ -32,7 +32,7 @@ def test_each_measure(person, quality, said):
 
 
 def test_the_worst_comes_first_and_says_who():
-    colour, reasons = judge([GOOD, Person(2, 0.05, 0.6, 0.0)], ["it may be somebody else."], [])
+    colour, reasons = judge([GOOD, Person(2, 0.05, 0.6, 0.0)], ["It may be somebody else."], [])
     assert colour == "red"
     assert reasons[0].startswith("Person 2: the landmark error")
     assert "It may be somebody else." in reasons[1:]
