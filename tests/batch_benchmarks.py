@@ -37,24 +37,32 @@ def batch(session: Session, folder: Path) -> None:
     took = [_run(shots, folder / f"run{number}", jobs, threads) for number, (_, jobs, threads) in enumerate(WAYS)]
     row(f"batch, {SHOTS} shots of {FRAMES} frames, 320x240, {available_cores()} cores", "")
     for number, (name, *_) in enumerate(WAYS):
-        row(f"  {name}", f"{60 * SHOTS / took[number]:.1f} shots/min")
+        wall, cpu = took[number]
+        row(f"  {name}", f"{60 * SHOTS / wall:.1f} shots/min")
+        row("    processor seconds a shot; cores busy", f"{cpu / SHOTS:.2f} s; {cpu / wall:.2f}")
         row("    seconds a shot: " + ", ".join(STAGES), _stages(folder / f"run{number}"))
-    usual, single, two = took
+    usual, single, two = (wall for wall, _ in took)
     row("  2 processes against 1 with its usual threads", f"{usual / two:.2f} x", "at least 1.7 x if work allows")
     row("  2 processes against 1 with 1 thread", f"{single / two:.2f} x")
 
 
-def _run(shots: Path, out: Path, jobs: int, threads: int | None) -> float:
-    """Seconds of a whole batch in a data folder that knows nothing yet."""
+def _run(shots: Path, out: Path, jobs: int, threads: int | None) -> tuple[float, float]:
+    """Seconds of a whole batch in a data folder that knows nothing yet, and seconds of its processors."""
     home = out.with_suffix(".home")
     (home / "models").mkdir(parents=True)
     shutil.copy(landmarker_file(no_progress), home / "models")
     command = [sys.executable, "-m", "backend.cli", "batch", str(shots), "--out", str(out), "--jobs", str(jobs)]
     command += ["--device", "cpu"] + (["--threads", str(threads)] if threads else [])
     environment = os.environ | {"PYTHONPATH": str(ROOT), "MIEN_HOME": str(home)}
-    started = time.perf_counter()
+    before, started = _children(), time.perf_counter()
     subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True)
-    return time.perf_counter() - started
+    return time.perf_counter() - started, _children() - before
+
+
+def _children() -> float:
+    """Processor seconds of all child processes that have ended."""
+    times = os.times()
+    return times.children_user + times.children_system
 
 
 def _stages(out: Path) -> str:
