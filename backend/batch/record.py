@@ -77,6 +77,7 @@ class ShotRecord:
         people: How well each was captured.
         frames: How many frames, 1 for a photo, 0 where it was not captured.
         doubts: Sentences about what may be wrong.
+        notes: What Blender had to say of the scenes; no fault of the capture.
         failures: What could not be done.
         files: Size in bytes of each file, by its name in the shot's folder.
         seconds: How long each stage took.
@@ -94,6 +95,7 @@ class ShotRecord:
     people: tuple[Person, ...] = ()
     frames: int = 0
     doubts: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     failures: tuple[Failure, ...] = ()
     files: Mapping[str, int] | None = None
     seconds: Mapping[str, float] | None = None
@@ -117,7 +119,7 @@ class ShotRecord:
             raise ValueError("of another version")
         rest["people"] = tuple(Person(**person) for person in rest["people"])
         rest["failures"] = tuple(Failure(**failure) for failure in rest["failures"])
-        return cls(**rest | {name: tuple(rest[name]) for name in ("reasons", "doubts")})
+        return cls(**rest | {name: tuple(rest[name]) for name in ("reasons", "doubts", "notes")})
 
 
 def write_record(folder: Path, record: ShotRecord) -> None:

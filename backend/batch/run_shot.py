@@ -101,7 +101,8 @@ def _done(task: Task, out: Path, folder: Path, workshop: Workshop, progress: Pro
         "partial" if failures else "finished",
         people=_people(written),
         frames=_frames(report),
-        doubts=[*_problems(report), *warnings],
+        doubts=_problems(report),
+        notes=tuple(warnings),
         failures=failures,
         files=files_in(folder, [*written.files, thumbnail, *exported]),
         seconds=seconds,
@@ -131,7 +132,7 @@ def _record(
         failures=tuple(failures),
         machine=platform.node(),
         ended=datetime.now(UTC).isoformat(timespec="seconds"),
-        **more,  # type: ignore[arg-type]  # frames, files, seconds and device
+        **more,  # type: ignore[arg-type]  # frames, notes, files, seconds and device
     )
 
 
