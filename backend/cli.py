@@ -12,6 +12,7 @@ from contextlib import suppress
 from typing import NoReturn
 
 from backend.arguments import add_device, frame_range, named, positive
+from backend.batch.command import add_batch
 from backend.exports.command import add_export, add_import
 from backend.terminal import guarded
 from blender_addon.contract.errors import EXIT_CODES, ErrorCode, MienError
@@ -84,6 +85,7 @@ def _build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"mien {VERSION}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_capture(commands)
+    add_batch(commands)
     add_export(commands)
     add_import(commands)
     _add_serve(commands)
@@ -149,6 +151,7 @@ def _add_serve(commands: argparse._SubParsersAction) -> None:
 def _add_setup(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser("setup", help="fetch what captures need, and tell Blender where the backend is")
     parser.add_argument("--blend", action="store_true", help="also what --blend needs: bpy, where no Blender is found")
+    parser.add_argument("--ray", action="store_true", help="also what 'batch --ray' needs: Ray")
     parser.set_defaults(run=_setup)
 
 

@@ -6,31 +6,23 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout
-from dataclasses import dataclass
-from functools import partial
+from contextlib import closing, contextmanager, redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from backend.blender import BlenderProgram, prepare_blender, save_blend
-from backend.clock import Clock
-from backend.outputs import OutputPaths, check_writable, take_writers, write_json, write_png, write_together
+from backend.blender import prepare_blender
+from backend.capture_files import Wanted, WantedScene, Written, require_clip, stem_of, write_capture
+from backend.outputs import OutputPaths, check_writable
 from backend.progress import Progress
+from backend.setup.runtime import ENVIRONMENT, RAY_LOCK, ensure_runtime
 from backend.terminal import TerminalProgress, put
 from blender_addon.contract.errors import ErrorCode, MienError
 from blender_addon.contract.files import make_folder
 from blender_addon.contract.options import CaptureOptions
 from blender_addon.contract.places import BackendRecord, backend_record_path, read_backend_record, write_backend_record
 from blender_addon.contract.version import VERSION
-
-if TYPE_CHECKING:
-    from backend.chain.result import CaptureResult
-    from blender_addon.animation.timing import Timing
-    from blender_addon.contract.head import HeadDescription
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -61,107 +53,31 @@ def capture(arguments: argparse.Namespace) -> None:
         smoothing=arguments.smoothing,
         references=tuple(os.path.abspath(path) for path in arguments.reference),
     )
-    _require_clip(options)
+    require_clip(options)
     paths = _output_paths(options, arguments.out)
     blend = _blend_path(arguments.blend, paths) if arguments.blend else None
     with _stdout_kept_free(arguments.json), TerminalProgress() as progress:
         if blend is not None:
             check_writable(blend)
-        program = prepare_blender(arguments.blender, progress) if blend is not None else None
+        scene = None
+        if blend is not None:
+            scene = WantedScene(blend, prepare_blender(arguments.blender, progress), arguments.timing)
         record_backend()
-        wanted = _Wanted(paths, blend, program, not arguments.no_overlay, arguments.timing)
-        report, files = _capture_to_files(options, arguments.threads, wanted, progress, started)
+        wanted = Wanted(paths, not arguments.no_overlay, scene)
+        written = _captured(options, arguments.threads, wanted, progress, started)
     if arguments.json:
-        put(json.dumps(report, indent=2))  # plain ASCII, whatever the encoding of whoever reads it
+        put(json.dumps(written.report, indent=2))  # plain ASCII, whatever the encoding of whoever reads it
     else:
-        put(summary(report, files))
+        put(summary(written.report, written.files))
 
 
-@dataclass(frozen=True)
-class _Wanted:
-    """The files that were asked for."""
+def _captured(
+    options: CaptureOptions, threads: int | None, wanted: Wanted, progress: Progress, started: float
+) -> Written:
+    from backend.session import Session  # here: loading torch is a good part of the seconds
 
-    paths: OutputPaths
-    blend: Path | None
-    program: BlenderProgram | None
-    overlay: bool
-    timing: Timing
-
-
-def _capture_to_files(
-    options: CaptureOptions, threads: int | None, wanted: _Wanted, progress: Progress, started: float
-) -> tuple[dict[str, object], list[Path]]:
-    """Capture and write everything; returns the report and the files."""
-    from backend.pipeline import capture, draw_overlay  # here: loading torch is a good part of the seconds
-    from backend.session import Session
-
-    paths = wanted.paths
-    session = Session(options.device, threads)
-    try:
-        clock = Clock()
-        clock.seconds["start"] = round(time.perf_counter() - started, 4)
-        result = capture(session, options, progress)
-        report = dict(result.report)
-        clock.seconds = dict(report["seconds"]) | clock.seconds  # type: ignore[call-overload]  # a table of numbers
-        report["seconds"] = clock.seconds
-        files = dict(take_writers(paths, result.takes))
-        if result.contact_sheet is not None:
-            files[paths.people] = partial(write_png, pixels=result.contact_sheet)
-        if not result.of_clip:
-            progress("write", 0.9, "drawing the overlay and writing the results")
-            with clock.stage("overlay"):
-                files[paths.overlay] = partial(write_png, pixels=draw_overlay(session, result))
-        files[paths.report] = partial(write_json, values=report)
-        write_together(files)
-        written = list(files)
-        if wanted.blend is not None and wanted.program is not None:
-            with clock.stage("blender"):
-                takes = [paths.take(number) for number in range(1, len(result.takes) + 1)]
-                head = session.head(options.head)
-                scene = _save_blend(wanted, head, takes, result, options, progress)
-            report["blend"] = {name: scene[name] for name in ("blend", "blender", "warnings") if name in scene}
-            written.append(wanted.blend)
-        if result.of_clip and wanted.overlay:
-            from backend.chain.overlay_video import write_overlay_video
-
-            with clock.stage("overlay"):
-                write_together({paths.overlay: partial(write_overlay_video, session, result, options, progress)})
-            written.append(paths.overlay)
-        clock.seconds["total"] = round(time.perf_counter() - started, 4)
-        write_json(paths.report, report)
-    finally:
-        session.close()
-    return report, written
-
-
-def _save_blend(
-    wanted: _Wanted,
-    head: HeadDescription,
-    takes: Sequence[Path],
-    result: CaptureResult,
-    options: CaptureOptions,
-    progress: Progress,
-) -> dict[str, object]:
-    """The Blender scene, with the footage itself behind the head of a clip."""
-    source = Path(options.source) if result.of_clip else result.picture
-    return save_blend(wanted.program, head, takes, source, wanted.blend, progress, timing=wanted.timing)
-
-
-def _require_clip(options: CaptureOptions) -> None:
-    """Refuse for a photo what only clips have, rather than leave it aside in silence.
-
-    Raises:
-        MienError: USAGE.
-    """
-    from backend.media.clip import is_clip
-
-    span = options.first_frame, options.last_frame
-    asked = {"--range": span != (None, None), "--fps": options.fps is not None, "--reference": options.references}
-    given = next((name for name, value in asked.items() if value), None)
-    if given is not None and os.path.isfile(options.source) and not is_clip(options.source):
-        message = f"{given} is for clips, and {options.source} is a single picture."
-        remedy = f"Leave {given} out; of numbered images give the folder or a pattern such as shot.####.png."
-        raise MienError(ErrorCode.USAGE, message, remedy)
+    with closing(Session(options.device, threads)) as session:
+        return write_capture(session, options, wanted, progress, started)
 
 
 def _output_paths(options: CaptureOptions, out: str | None) -> OutputPaths:
@@ -171,20 +87,11 @@ def _output_paths(options: CaptureOptions, out: str | None) -> OutputPaths:
     if out is not None:
         make_folder(out)
     folder = Path(out).absolute() if out is not None else source.parent
-    paths = OutputPaths(folder, _stem(source), is_clip(source))
+    paths = OutputPaths(folder, stem_of(source), is_clip(source))
     if os.path.isdir(paths.folder):  # where it is missing, so is the photo, which says more
         for path in (paths.report, paths.take(1), paths.overlay):
             check_writable(path)
     return paths
-
-
-def _stem(source: Path) -> str:
-    """What results are named after: the source's name without its extension or the place of a frame's number."""
-    if os.path.isdir(source):  # unlike Path.is_dir, false in a folder that may not be looked into
-        return source.name
-    if os.path.isfile(source):
-        return source.stem
-    return re.sub(r"[._-]?(#+|%0?\d*d)$", "", source.stem) or source.parent.name
 
 
 def _blend_path(asked: str, paths: OutputPaths) -> Path:
@@ -283,6 +190,8 @@ def set_up(arguments: argparse.Namespace) -> None:
     from backend.weights.landmarker import landmarker_file
 
     with TerminalProgress() as progress:
+        if arguments.ray:
+            _add_ray(progress)
         model = landmarker_file(progress)
         record_backend()
         program = prepare_blender(None, progress) if arguments.blend else None
@@ -290,6 +199,18 @@ def set_up(arguments: argparse.Namespace) -> None:
     put(f"Blender finds the backend through {backend_record_path()}")
     if program is not None:
         put(f"Blender {'.'.join(map(str, program.version))}: {program.path}")
+
+
+def _add_ray(progress: Progress) -> None:
+    """Install Ray into the environment that runs this, unless it is there.
+
+    Raises:
+        MienError: See `ensure_environment`; SETUP_FAILED where the environment is not ours to change.
+    """
+    if os.path.realpath(sys.prefix) != os.path.realpath(ROOT / ENVIRONMENT):
+        message = f"The environment {sys.prefix} was not made by Mien, so Ray is not installed into it."
+        raise MienError(ErrorCode.SETUP_FAILED, message, "Install it yourself: pip install 'mien[ray]'.")
+    ensure_runtime(ROOT, progress, (RAY_LOCK,))
 
 
 def record_backend() -> None:

@@ -22,11 +22,13 @@ class Session:
 
     Args:
         device: auto, cpu, cuda, cuda:N or mps.
-        threads: CPU threads for torch; None for all cores but one.
+        threads: CPU threads, for torch and for the landmark models that work side by side; None for all cores but one,
+            and for the landmark models all, at most `MODELS_AT_ONCE`.
     """
 
     def __init__(self, device: str = "auto", threads: int | None = None):
         self.threads = set_threads(threads)
+        self._models_at_once = min(available_cores() if threads is None else self.threads, MODELS_AT_ONCE)
         self.device = choose_device(device)
         self._finder: FaceFinder | None = None
         self._heads: dict[str, HeadDescription] = {}
@@ -36,7 +38,7 @@ class Session:
     def finder(self, progress: Progress = no_progress) -> FaceFinder:
         """The face finder; its model file is fetched at first use."""
         if self._finder is None:
-            self._finder = FaceFinder(landmarker_file(progress), threads=min(available_cores(), MODELS_AT_ONCE))
+            self._finder = FaceFinder(landmarker_file(progress), threads=self._models_at_once)
         return self._finder
 
     def heads(self) -> list[HeadStatus]:

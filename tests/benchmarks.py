@@ -35,6 +35,7 @@ from blender_addon.client.launch import ClientSettings
 from blender_addon.contract.options import CaptureOptions
 from blender_addon.contract.places import BackendRecord
 from blender_addon.contract.version import VERSION
+from tests.batch_benchmarks import batch
 from tests.bench_rows import row
 from tests.client_driver import Driver
 from tests.measures import capture, landmark_errors, mirror_difference, round_trip
@@ -203,7 +204,7 @@ def blender(session: Session, folder: Path) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="bench.py", description="Quality and speed of captures.")
-    measures = {measure.__name__: measure for measure in (quality, speed, video, numbers, blender)}
+    measures = {measure.__name__: measure for measure in (quality, speed, video, numbers, batch, blender)}
     parser.add_argument("--only", choices=list(measures), help="what to measure; all by default")
     only = parser.parse_args().only
     session = Session("cpu")

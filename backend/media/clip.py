@@ -17,7 +17,7 @@ from backend.media.sequence import Sequence
 from backend.media.video import Video
 from blender_addon.contract.errors import ErrorCode, MienError
 
-__all__ = ["Clip", "ClipInfo", "Frame", "frame_range", "is_clip", "open_clip"]
+__all__ = ["Clip", "ClipInfo", "Frame", "frame_range", "is_clip", "named_like_video", "open_clip"]
 
 _VIDEO_SUFFIXES = frozenset(
     ".mp4 .mov .m4v .mkv .webm .avi .mxf .mts .m2ts .ts .mpg .mpeg .m2v .wmv .asf .flv .f4v .ogv .ogg .3gp .3g2 .vob "
@@ -41,14 +41,18 @@ def is_clip(path: str | Path) -> bool:
     path = Path(path)
     if os.path.isdir(path) or is_pattern(path):
         return True
-    suffix = path.suffix.lower()
-    if suffix in _VIDEO_SUFFIXES:
+    if named_like_video(path):
         return True
     if not os.path.isfile(path):
         return False
-    if suffix in still_suffixes():
+    if path.suffix.lower() in still_suffixes():
         return _moves(path)
     return not _is_picture(path) and has_video(path)
+
+
+def named_like_video(path: str | Path) -> bool:
+    """Whether a name ends like a video's; the file is not looked at."""
+    return Path(path).suffix.lower() in _VIDEO_SUFFIXES
 
 
 def open_clip(path: str | Path, fps: float | None = None) -> Clip:

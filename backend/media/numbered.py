@@ -25,6 +25,8 @@ _PATTERN = re.compile(r"#+|%0?[0-9]*d")
 _NUMBER = re.compile(r"^(?P<before>.*?)(?P<number>[0-9]+)(?P<after>[^0-9]*)$")
 _SPARSE = 100
 """Numbers per file from which on a row of files is not a sequence but a collection with dates or ids for names."""
+_SURELY = 4
+"""Pictures from which on a row found in a folder of all kinds of files is taken for a sequence."""
 _LARGEST = 2**31 - 1
 
 
@@ -98,18 +100,10 @@ def _in_folder(folder: Path) -> Numbered:
     if not pictures:
         remedy = "Choose the folder that holds the numbered pictures, or give the path of a video."
         raise bad_clip(folder, "folder_empty", "is a folder without pictures", remedy)
-    rows: dict[tuple[str, str], list[tuple[int, Path]]] = defaultdict(list)
-    width: dict[tuple[str, str], int] = {}
-    for name in pictures:
-        stem, suffix = os.path.splitext(name)
-        if match := _NUMBER.match(stem):
-            row = match["before"], match["after"] + suffix
-            rows[row].append((int(match["number"]), folder / name))
-            width[row] = min(width.get(row, 99), len(match["number"]))
+    rows, patterns = _rows(folder, pictures)
     if not rows:
         reason = "is a folder of pictures whose names hold no numbers, so their order is unknown"
         raise bad_clip(folder, "not_numbered", reason, "Number the pictures, as in shot.0001.png, or give one of them.")
-    patterns = {row: f"{row[0]}{'#' * width[row]}{row[1]}" for row in rows}
     long = [row for row in rows if len(rows[row]) > 1] or list(rows)
     if len(long) > 1:
         longest = sorted(long, key=lambda row: -len(rows[row]))[:4]
@@ -118,6 +112,46 @@ def _in_folder(folder: Path) -> Numbered:
         remedy = f"Give the one you mean by its pattern, for example {folder / patterns[longest[0]]}."
         raise bad_clip(folder, "several", reason, remedy)
     return _checked(folder, folder / patterns[long[0]], rows[long[0]])
+
+
+def sequences_and_stills(folder: Path) -> tuple[list[Numbered], list[Path]]:
+    """Every sequence in a folder, and the pictures that belong to none.
+
+    A row of at least `_SURELY` pictures that holds most of the numbers between its first and its last is a sequence;
+    a few photos that a camera has numbered are not.
+
+    Args:
+        folder: An existing folder; its sub-folders are not looked into.
+
+    Raises:
+        MienError: MISSING_FILE or NOT_PERMITTED.
+    """
+    pictures = [name for name in _names(folder) if _is_picture(name)]
+    rows, patterns = _rows(folder, pictures)
+    sequences = []
+    for row, found in rows.items():
+        numbers = sorted({number for number, _ in found})
+        span = numbers[-1] - numbers[0] + 1
+        if len(numbers) == len(found) >= _SURELY and span < 2 * len(found) and numbers[-1] <= _LARGEST:
+            sequences.append(_checked(folder, folder / patterns[row], found))
+    taken = {path for sequence in sequences for path in sequence.files.values()}
+    return sequences, [folder / name for name in pictures if folder / name not in taken]
+
+
+_Rows = dict[tuple[str, str], list[tuple[int, Path]]]
+
+
+def _rows(folder: Path, pictures: list[str]) -> tuple[_Rows, dict[tuple[str, str], str]]:
+    """Pictures whose names differ in one number, by what stands before and after it; and each row's pattern."""
+    rows: _Rows = defaultdict(list)
+    width: dict[tuple[str, str], int] = {}
+    for name in pictures:
+        stem, suffix = os.path.splitext(name)
+        if match := _NUMBER.match(stem):
+            row = match["before"], match["after"] + suffix
+            rows[row].append((int(match["number"]), folder / name))
+            width[row] = min(width.get(row, 99), len(match["number"]))
+    return rows, {row: f"{row[0]}{'#' * width[row]}{row[1]}" for row in rows}
 
 
 def _is_picture(name: str) -> bool:

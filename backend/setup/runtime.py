@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .stamp import is_ready, read_stamp
+
 if TYPE_CHECKING:
     from backend.progress import Progress
 
@@ -14,6 +16,9 @@ ENVIRONMENT = ".venv"
 """Name of its folder beside the sources."""
 
 _LOCKS = ("runtime.txt",)
+
+RAY_LOCK = "ray.txt"
+"""Name of the lock that the extra `ray` adds."""
 
 
 def lock_file(root: Path, name: str) -> Path:
@@ -44,5 +49,10 @@ def ensure_runtime(root: Path, progress: Progress, extra_locks: tuple[str, ...] 
     from .environments import ensure_environment  # here, as every start imports this module for the names above
     from .interpreters import this_interpreter
 
+    folder = root / ENVIRONMENT
     locks = lock_files(root, extra_locks)
-    return ensure_environment(root / ENVIRONMENT, locks, this_interpreter(), progress)
+    if not is_ready(folder, locks):
+        # What was added before stays in step: a stamp speaks for all of its locks, so all are installed together.
+        kept = [lock_file(root, name) for name in read_stamp(folder) or {}]
+        locks += [lock for lock in kept if lock not in locks and lock.exists()]
+    return ensure_environment(folder, locks, this_interpreter(), progress)

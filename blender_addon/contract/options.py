@@ -7,11 +7,14 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from types import MappingProxyType
 from typing import Literal, get_args
 
 from .errors import ErrorCode, MienError
 
 EngineName = Literal["fit"]
+WANTS_GPU: Mapping[EngineName, bool] = MappingProxyType({"fit": False})
+"""Whether an engine is slow without a GPU, so that a farm should lend it one."""
 
 _DEVICE = re.compile(r"auto|cpu|cuda(:\d{1,2})?|mps")
 FOCAL_RANGE_MM = (5.0, 2000.0)

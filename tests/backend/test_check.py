@@ -79,3 +79,22 @@ def test_a_failing_setup_says_so_and_records_nothing(mien_home, monkeypatch, cod
     assert main(["setup"]) == EXIT_CODES[code]
     assert capsys.readouterr().err.endswith("mien: It failed. Try again.\n")
     assert read_backend_record() is None
+
+
+class TestSetupForRay:
+    @pytest.fixture(autouse=True)
+    def nothing_is_fetched(self, mien_home, monkeypatch):
+        monkeypatch.setattr(landmarker, "landmarker_file", lambda progress: mien_home / "face.task")
+
+    def test_its_lock_is_added_to_our_environment(self, tmp_path, monkeypatch):
+        asked = []
+        monkeypatch.setattr(commands, "ensure_runtime", lambda root, progress, locks: asked.append((root, locks)))
+        monkeypatch.setattr(commands, "ROOT", tmp_path)
+        monkeypatch.setattr(commands.sys, "prefix", str(tmp_path / ".venv"))
+        assert main(["setup", "--ray"]) == 0
+        assert asked == [(tmp_path, ("ray.txt",))]
+
+    def test_an_environment_of_somebody_else_is_left_alone(self, tmp_path, monkeypatch, capsys):
+        monkeypatch.setattr(commands.sys, "prefix", str(tmp_path / "elsewhere"))
+        assert main(["setup", "--ray"]) == EXIT_CODES[ErrorCode.SETUP_FAILED]
+        assert "pip install 'mien[ray]'" in capsys.readouterr().err

@@ -15,7 +15,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from backend import commands, outputs
+from backend import capture_files, commands, outputs
 from backend.cli import main
 from blender_addon.contract.errors import EXIT_CODES, ErrorCode, MienError
 from blender_addon.contract.places import read_backend_record
@@ -167,7 +167,7 @@ class TestFailures:
         def full(path, pixels):
             raise outputs.file_error(path, OSError(28, "No space left on device"))
 
-        monkeypatch.setattr(commands, "write_png", full)
+        monkeypatch.setattr(capture_files, "write_png", full)
         assert main(["capture", str(photo)]) == EXIT_CODES[ErrorCode.NO_SPACE]
         assert str(photo.with_name("anna.overlay.png")) in capsys.readouterr().err
         assert names(photo.parent) == {"anna.jpg", "anna.take.npz"}
@@ -221,7 +221,7 @@ class TestBlend:
             return {"blend": str(out), "blender": "4.2.3", "warnings": ["It may not line up."], "heads": []}
 
         monkeypatch.setattr(commands, "prepare_blender", lambda asked, progress: SimpleNamespace(path=asked))
-        monkeypatch.setattr(commands, "save_blend", save)
+        monkeypatch.setattr(capture_files, "save_blend", save)
         return stand_in
 
     def test_a_bare_name_goes_to_the_results(self, chain, blender, photo, tmp_path, capsys, monkeypatch):

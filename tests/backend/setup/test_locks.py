@@ -13,7 +13,7 @@ from packaging.utils import canonicalize_name
 from backend.setup.bpy_environments import BPY_4_2, BPY_5_0, BPY_5_2
 from backend.setup.pip_runner import modules_to_load, pinned_packages
 
-LOCKS = ["runtime.txt", "test.txt", "bpy-4.2.txt", "bpy-5.0.txt", "bpy-5.2.txt", "bpy-test.txt"]
+LOCKS = ["runtime.txt", "test.txt", "ray.txt", "bpy-4.2.txt", "bpy-5.0.txt", "bpy-5.2.txt", "bpy-test.txt"]
 PIN = re.compile(r"[A-Za-z0-9_.-]+==[0-9][A-Za-z0-9.]*")
 
 
@@ -33,7 +33,7 @@ def test_every_line_is_an_exact_version(repository, name):
     assert modules_to_load(repository / "locks" / name)
 
 
-@pytest.mark.parametrize("names", [("runtime.txt",), ("runtime.txt", "test.txt")])
+@pytest.mark.parametrize("names", [("runtime.txt",), ("runtime.txt", "test.txt"), ("runtime.txt", "ray.txt")])
 def test_nothing_is_left_to_chance(repository, names):
     """What the locked packages need is locked too, in a version that they accept."""
     locked = pins(repository, *names)
@@ -50,7 +50,7 @@ def test_nothing_is_left_to_chance(repository, names):
 
 
 def test_this_environment_has_the_locked_versions(repository):
-    for name, version in pins(repository, "runtime.txt", "test.txt").items():
+    for name, version in pins(repository, "runtime.txt", "test.txt", "ray.txt").items():
         assert importlib.metadata.version(name).split("+")[0] == version, name
 
 

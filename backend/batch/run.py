@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`mien batch`: from the command line to a planned batch, a place to run it, and an exit status."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from backend.device import available_cores
+from backend.exports.formats import SCENE_FORMATS, check_formats
+from backend.outputs import check_writable
+from backend.terminal import TerminalProgress, put
+from backend.weights.landmarker import landmarker_file
+from blender_addon.contract.errors import EXIT_CODES, ErrorCode, MienError
+from blender_addon.contract.files import make_folder
+from blender_addon.contract.options import CaptureOptions
+
+from .batch import Outcome, Ways, run_batch
+from .display import choose_display
+from .naming import BATCH_CSV, BATCH_HTML
+from .plan import Plan, Shard, make_plan, shots_of_folder, shots_of_manifest
+from .shot import Shot
+
+if TYPE_CHECKING:
+    from .runner import Runner
+
+
+def batch(arguments: argparse.Namespace) -> int:
+    """Run `mien batch`.
+
+    Args:
+        arguments: As `backend.batch.command` parses them.
+
+    Returns:
+        Exit status: 0 where all shots are finished, else that of SHOTS_FAILED.
+
+    Raises:
+        MienError: USAGE, BAD_MANIFEST and what else is found before any work; CANCELLED; NO_SPACE or NOT_PERMITTED
+            where the report cannot be written; SETUP_FAILED and USAGE for a Ray that is not there or not fit.
+    """
+    if (arguments.source is None) == (arguments.manifest is None):
+        message = "A batch needs a folder of shots or a list of them."
+        raise MienError(ErrorCode.USAGE, message, "Give a folder or --manifest FILE, one of both.")
+    out = Path(os.path.abspath(arguments.out))
+    shots = _shots(arguments, out)
+    make_folder(out)
+    for name in (BATCH_CSV, BATCH_HTML):
+        check_writable(out / name)
+    shard = Shard(*(arguments.shard or (1, 1)))
+    plan = make_plan(shots, out, shard, arguments.timing, arguments.again)
+    if plan.todo:
+        _prepare(arguments, plan)
+    runner, threads = _runner(arguments, plan)
+    ways = Ways(threads, arguments.blender, arguments.timing)
+    with choose_display() as display:
+        display.plan(plan)
+        outcome = run_batch(plan, ways, runner, display)
+    return _status(plan, outcome)
+
+
+def _shots(arguments: argparse.Namespace, out: Path) -> list[Shot]:
+    """The shots that were asked for.
+
+    Raises:
+        MienError: USAGE, BAD_MANIFEST, MISSING_FILE, NOT_PERMITTED.
+    """
+    common = CaptureOptions(
+        source="the shot's own",
+        face=arguments.person,
+        all_faces=arguments.all_people,
+        engine=arguments.engine,
+        head=arguments.head if arguments.head == "open" else os.path.abspath(arguments.head),
+        focal_mm=arguments.focal,
+        device=arguments.device,
+        fps=arguments.fps,
+        smoothing=arguments.smoothing,
+    )
+    formats = check_formats(dict.fromkeys(name for name in re.split(r"[\s,]+", arguments.to) if name))
+    like = Shot("", common, formats)
+    if arguments.manifest is not None:
+        return shots_of_manifest(Path(arguments.manifest), out, like)
+    return shots_of_folder(Path(arguments.source), out, like)
+
+
+def _prepare(arguments: argparse.Namespace, plan: Plan) -> None:
+    """Fetch, once, what every process needs."""
+    with TerminalProgress() as progress:
+        landmarker_file(progress)
+        if any(name in SCENE_FORMATS for shot in plan.todo for name in shot.formats):
+            from backend.blender import prepare_blender
+
+            prepare_blender(arguments.blender, progress)
+
+
+def _runner(arguments: argparse.Namespace, plan: Plan) -> tuple[Runner, int | None]:
+    """Where the shots are done, and with how many threads each."""
+    if arguments.ray is not None:
+        from .on_ray import RayRunner
+
+        threads = arguments.threads or 1
+        return RayRunner(arguments.ray, plan, threads, arguments.jobs), threads
+    from .local import LocalRunner
+
+    jobs = min(arguments.jobs or 1, max(len(plan.todo), 1))
+    threads = arguments.threads
+    if threads is None and jobs > 1:
+        threads = max(available_cores() // jobs, 1)
+    return LocalRunner(jobs), threads
+
+
+def _status(plan: Plan, outcome: Outcome) -> int:
+    """Say what came of it; the exit status.
+
+    Raises:
+        MienError: CANCELLED.
+    """
+    records = outcome.records.values()
+    bad = [record for record in records if record.state != "finished"]
+    finished = plan.finished + len(records) - len(bad)
+    count = plan.finished + len(plan.todo)
+    page = plan.out / BATCH_HTML
+    if outcome.stopped:
+        message = f"Stopped with {finished} of {count} shots finished; they are kept, and {page} tells of them."
+        raise MienError(ErrorCode.CANCELLED, message, "Run the command again for the rest.")
+    put(f"{finished} of {count} shots are finished: {page}")
+    if not bad:
+        return 0
+    put(f"{len(bad)} failed, or failed in part:")
+    for record in bad:
+        put(f"  {record.name}: {' '.join(f'{failure.message} {failure.remedy}' for failure in record.failures)}")
+    return EXIT_CODES[ErrorCode.SHOTS_FAILED]
