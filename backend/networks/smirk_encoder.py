@@ -18,6 +18,7 @@ IDENTITY, EXPRESSION, EYELIDS, ROTATION, CAMERA = 300, 50, 2, 3, 3
 _JAW_ASIDE = 0.2
 """Radians that the jaw turns at most about y and z."""
 _START_SCALE = 7.0
+_EXPRESSION_PARTS = (slice(0, 50), slice(50, 52), slice(52, 55))
 
 
 class PoseOutput(NamedTuple):
@@ -54,13 +55,13 @@ class SmirkOutput(NamedTuple):
 
 def split_pose(raw: Tensor) -> PoseOutput:
     """The parts of the pose network's head (B, 6)."""
-    return PoseOutput(*raw.split((ROTATION, CAMERA), dim=1))
+    return PoseOutput(raw[:, :ROTATION], raw[:, ROTATION:])
 
 
 def split_expression(raw: Tensor) -> ExpressionOutput:
     """The parts of the expression network's head (B, 55), within their limits."""
-    expression, eyelids, opening, aside = raw.split((EXPRESSION, EYELIDS, 1, ROTATION - 1), dim=1)
-    jaw = torch.cat((functional.relu(opening), aside.clamp(-_JAW_ASIDE, _JAW_ASIDE)), 1)
+    expression, eyelids, jaw = (raw[:, part] for part in _EXPRESSION_PARTS)
+    jaw = torch.cat((functional.relu(jaw[:, :1]), jaw[:, 1:].clamp(-_JAW_ASIDE, _JAW_ASIDE)), 1)
     return ExpressionOutput(expression, eyelids.clamp(0, 1), jaw)
 
 

@@ -11,6 +11,8 @@ from torch import Tensor, nn
 
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Of ImageNet's pictures, RGB in [0, 1]."""
+_VGG19_READ = (11, 20)
+"""Layers whose outputs the ID-MRF loss compares."""
 
 
 def _layers(widths: Iterable[tuple[int, int]]) -> list[tuple[str, nn.Module]]:
@@ -68,5 +70,9 @@ class VGG19Features(_Features):
         self.vgg19 = nn.Sequential(OrderedDict(_layers(((64, 2), (128, 2), (256, 4), (512, 4), (512, 4)))))
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        third = self.vgg19[:12]((images - self.mean) / self.std)
-        return third, self.vgg19[12:21](third)
+        x, found = (images - self.mean) / self.std, []
+        for position, layer in enumerate(self.vgg19[: _VGG19_READ[-1] + 1]):
+            x = layer(x)
+            if position in _VGG19_READ:
+                found.append(x)
+        return found[0], found[1]
