@@ -9,8 +9,10 @@ It needs torch and numpy alone. "Plain" is the network as it is built: eager, fl
 from __future__ import annotations
 
 import argparse
+import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +21,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from backend.device import device_label, set_threads
 from backend.networks.cuda_graph import RecordedNetwork
 from backend.networks.inference import channels_last, optimised
+from backend.networks.onnx import OnnxNetwork, export_onnx, onnx_installed
+from backend.networks.smirk_encoder import SmirkOutput
 from tests.bench_rows import row
 from tests.seeded_networks import random_input, seeded_subject
 
@@ -36,6 +40,7 @@ are the same graphs."""
 CPU_BATCHES = (1, 8, 32)
 CUDA_BATCHES = (1, 64)
 GOAL_BATCH, GOAL = 8, 1.5
+Output = Tensor | tuple[Tensor, ...]
 _SECONDS = 2.0
 _MATRIX = 8192
 
@@ -62,21 +67,33 @@ def _finish(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-@torch.inference_mode()
 def on_cpu() -> None:
     """Print images/s of each network at several batches, and how many times plain torch's that is."""
     device = torch.device("cpu")
     for name, label in ENCODERS:
-        plain = seeded_subject(name)
-        faster = optimised(plain)
+        plain = seeded_subject(name).requires_grad_(False)
+        ways: dict[str, Callable[[Tensor], Output]] = {"": optimised(plain)}
+        if onnx_installed():
+            ways["onnxruntime"] = _in_onnxruntime(name, plain)
         for batch in CPU_BATCHES:
             inputs = random_input(name, batch)
-            laid = _laid_out(inputs)
-            slow, fast = best_seconds([lambda p=plain, x=inputs: p(x), lambda f=faster, x=laid: f(x)], device)
-            bound = f"{slow / fast:.2f} x plain torch"
-            if batch == GOAL_BATCH:
-                bound += f", goal {GOAL} x; differs by {_difference(faster(laid), plain(inputs)):.0e}"
-            row(f"{label}, batch {batch}", f"{batch / fast:.1f} images/s", bound)
+            laid = {way: inputs if way else _laid_out(inputs) for way in ways}
+            calls = [lambda f=network, x=laid[way]: f(x) for way, network in ways.items()]
+            with torch.inference_mode():
+                slow, *fast = best_seconds([lambda p=plain, x=inputs: p(x), *calls], device)
+                differences = [_difference(call(), plain(inputs)) for call in calls]
+            for way, seconds, difference in zip(ways, fast, differences, strict=True):
+                bound = f"{slow / seconds:.2f} x plain torch"
+                if batch == GOAL_BATCH:
+                    bound += f", goal {GOAL} x; differs by {difference:.0e}"
+                row(f"  {way}" if way else f"{label}, batch {batch}", f"{batch / seconds:.1f} images/s", bound)
+
+
+def _in_onnxruntime(name: str, network: nn.Module) -> OnnxNetwork:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "network.onnx"
+        export_onnx(network, random_input(name, 2), path)
+        return OnnxNetwork(path, SmirkOutput if name == "SMIRK encoder" else None)
 
 
 @torch.inference_mode()
@@ -126,7 +143,7 @@ def _allow_tf32(allowed: bool) -> None:
     torch.backends.cuda.matmul.allow_tf32 = allowed
 
 
-def _difference(found: Tensor | tuple[Tensor, ...], known: Tensor | tuple[Tensor, ...]) -> float:
+def _difference(found: Output, known: Output) -> float:
     """Largest difference over the largest value."""
     if isinstance(known, Tensor):
         return float((found - known).abs().max() / known.abs().max())

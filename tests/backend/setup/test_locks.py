@@ -13,7 +13,7 @@ from packaging.utils import canonicalize_name
 from backend.setup.bpy_environments import BPY_4_2, BPY_5_0, BPY_5_2
 from backend.setup.pip_runner import modules_to_load, pinned_packages
 
-LOCKS = ["runtime.txt", "test.txt", "bpy-4.2.txt", "bpy-5.0.txt", "bpy-5.2.txt", "bpy-test.txt"]
+LOCKS = ["runtime.txt", "onnx.txt", "test.txt", "bpy-4.2.txt", "bpy-5.0.txt", "bpy-5.2.txt", "bpy-test.txt"]
 PIN = re.compile(r"[A-Za-z0-9_.-]+==[0-9][A-Za-z0-9.]*")
 
 
