@@ -79,7 +79,13 @@ def squares(points: np.ndarray, rule: BoxRule) -> Squares:
 
 
 def square_transforms(around: Squares) -> np.ndarray:
-    """(B,3,3) frame to crop, both with pixel centres at whole numbers."""
+    """(B,3,3) frame to crop, both with pixel centres at whole numbers.
+
+    Raises:
+        ValueError: a square is smaller than a pixel.
+    """
+    if (around.size < 1).any():
+        raise ValueError("a face without size has no crop")
     scale = (CROP_SIZE - 1) / around.size
     transforms = np.zeros((len(scale), 3, 3))
     transforms[:, 0, 0] = transforms[:, 1, 1] = scale

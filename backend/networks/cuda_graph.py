@@ -24,7 +24,7 @@ class RecordedNetwork(Generic[Output]):
     def __init__(self, network: Callable[[Tensor], Output], example: Tensor) -> None:
         self._inputs = example.clone(memory_format=torch.preserve_format)
         self._graph = torch.cuda.CUDAGraph()
-        with torch.cuda.device(example.device), torch.no_grad():
+        with torch.cuda.device(example.device), torch.inference_mode():
             aside = torch.cuda.Stream()
             aside.wait_stream(torch.cuda.current_stream())
             with torch.cuda.stream(aside):
@@ -43,7 +43,7 @@ class RecordedNetwork(Generic[Output]):
         count = len(inputs)
         if count > len(self._inputs):
             raise ValueError(f"the network was recorded for {len(self._inputs)} inputs, not {count}")
-        with torch.no_grad():
+        with torch.inference_mode():
             self._inputs[:count].copy_(inputs)
             self._graph.replay()
             if isinstance(self._outputs, Tensor):

@@ -122,6 +122,11 @@ def test_similarity_is_scikit_images(mirrored: bool) -> None:
     np.testing.assert_allclose(similarity(source, target), known.params, atol=1e-9)
 
 
+def test_a_face_without_size() -> None:
+    with pytest.raises(ValueError, match="no crop"):
+        square_transforms(squares(np.ones((1, 68, 2)), DECA_LANDMARKS))
+
+
 def test_similarity_of_one_point() -> None:
     with pytest.raises(ValueError, match="no size"):
         similarity(np.ones((5, 2)), ARCFACE_TEMPLATE)
