@@ -6,6 +6,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeVar
 
 import numpy as np
@@ -61,23 +62,27 @@ def named_rng(name: str) -> np.random.Generator:
 
 def seeded_state(module: nn.Module) -> dict[str, Tensor]:
     """Weights from the tensors' names alone, in the sizes that keep activations finite."""
-    shapes = module.state_dict()
-    return {name: torch.from_numpy(np.asarray(_draw(name, tensor, shapes))) for name, tensor in shapes.items()}
+    tensors = module.state_dict()
+    state = {}
+    for name, tensor in tensors.items():
+        sibling = name.removesuffix("weight") + "running_mean"
+        is_norm = tensor.dim() == 1 and name.endswith(".weight") and sibling in tensors
+        state[name] = torch.from_numpy(_drawn(name, tuple(tensor.shape), tensor.is_floating_point(), is_norm))
+    return state
 
 
-def _draw(name: str, tensor: Tensor, names: Mapping[str, Tensor]) -> np.ndarray:
-    rng, shape = named_rng(name), tuple(tensor.shape)
-    if not tensor.is_floating_point():
+@lru_cache(maxsize=400)  # of one network: those after it often have the same tensors
+def _drawn(name: str, shape: tuple[int, ...], floating: bool, is_norm: bool) -> np.ndarray:
+    rng = named_rng(name)
+    if not floating:
         return np.zeros(shape, np.int64)
-    sibling = name.removesuffix("weight") + "running_mean"
-    is_norm = len(shape) == 1 and name.endswith(".weight") and sibling in names
     if name.endswith("running_var") or is_norm:
         values = rng.uniform(0.5, 1.5, shape)
     elif len(shape) < 2:
         values = 0.1 * rng.standard_normal(shape)
     else:
         values = rng.standard_normal(shape) * np.sqrt(2 / np.prod(shape[1:]))
-    return values.astype(np.float32)
+    return np.asarray(values, np.float32)
 
 
 def seeded(module: Network, keep: tuple[str, ...] = ()) -> Network:

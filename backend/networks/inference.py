@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
+from backend.networks.fused import can_fuse, fuse_convolutions
+
 _NORMS: Mapping[type[nn.Module], tuple[type[nn.Module], Callable[..., nn.Module]]] = {
     nn.BatchNorm2d: (nn.Conv2d, fuse_conv_bn_eval),
     nn.BatchNorm1d: (nn.Linear, fuse_linear_bn_eval),
@@ -20,6 +22,9 @@ _NORMS: Mapping[type[nn.Module], tuple[type[nn.Module], Callable[..., nn.Module]
 
 def optimised(network: nn.Module, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> nn.Module:
     """A copy for evaluation alone: batch norms folded, sums and ReLUs in place, convolutions channels last.
+
+    On CPUs where torch can, a convolution, a sum and a ReLU are one step (`backend.networks.fused`). The copy stays on
+    its device.
 
     Run it under `torch.inference_mode`, images as `channels_last` makes them; other images work and are slower.
 
@@ -33,6 +38,8 @@ def optimised(network: nn.Module, device: torch.device | str = "cpu", dtype: tor
     """
     module = _rewritten(copy.deepcopy(network).eval().requires_grad_(False))
     module = module.to(device=device, dtype=dtype, memory_format=torch.channels_last)
+    if torch.device(device).type == "cpu" and dtype == torch.float32 and can_fuse():
+        fuse_convolutions(module)
     return module if dtype == torch.float32 else _Reduced(module, dtype)
 
 

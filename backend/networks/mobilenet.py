@@ -45,8 +45,13 @@ class SameConv2d(nn.Conv2d):
         super().__init__(inputs, outputs, 3, 2, groups=groups, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
+        return super().forward(self.padded(x))
+
+    @staticmethod
+    def padded(x: Tensor) -> Tensor:
+        """Maps (B, C, H, W) with the zeros around them that the windows reach."""
         across, down = x.shape[-1] % 2, x.shape[-2] % 2
-        return super().forward(functional.pad(x, (across, 1, down, 1)))
+        return functional.pad(x, (across, 1, down, 1))
 
 
 def _depthwise(channels: int, stride: int) -> nn.Conv2d:

@@ -19,8 +19,6 @@ from tests.seeded_networks import random_input, seeded, seeded_subject
 
 SHAPES = {
     "DECA coarse encoder": (236,),
-    "DECA detail encoder": (128,),
-    "EMOCA expression encoder": (50,),
     "detail decoder": (1, 256, 256),
     "emotion network": (10,),
     "emotion MLP": (10,),
@@ -28,7 +26,6 @@ SHAPES = {
     "SMIRK shape encoder": (300,),
     "SMIRK expression encoder": (55,),
     "SMIRK translator": (3, 224, 224),
-    "ArcFace": (512,),
     "MICA mapping": (300,),
     "MICA": (300,),
 }
