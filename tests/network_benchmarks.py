@@ -100,10 +100,14 @@ def _in_onnxruntime(name: str, network: nn.Module) -> OnnxNetwork:
 def on_cuda(device: torch.device) -> None:
     """Print images/s of each network in several precisions, against plain torch and the card's matrix products."""
     torch.backends.cudnn.benchmark = True
-    precisions = (("float32", torch.float32, False), ("TF32", torch.float32, True))
-    reduced = (("bfloat16", torch.bfloat16, True), ("float16", torch.float16, True))
+    # Not float16: activations under seeded weights leave its range.
+    precisions = (
+        ("float32", torch.float32, False),
+        ("TF32", torch.float32, True),
+        ("bfloat16", torch.bfloat16, True),
+    )
     peaks = {}
-    for label, dtype, tf32 in precisions + reduced:
+    for label, dtype, tf32 in precisions:
         _allow_tf32(tf32)
         peaks[label] = _matmul_flops(device, dtype)
         row(f"matrix product {_MATRIX}^3, {label}", f"{peaks[label] / 1e12:.0f} TFLOP/s")
@@ -118,7 +122,7 @@ def on_cuda(device: torch.device) -> None:
             known = plain(inputs)
             (slow,) = best_seconds([lambda p=plain, x=inputs: p(x)], device)
             row(f"{label}, batch {batch}, plain", f"{batch / slow:.0f} images/s")
-            for precision, dtype, tf32 in precisions + reduced:
+            for precision, dtype, tf32 in precisions:
                 _allow_tf32(tf32)
                 faster = optimised(network, device, dtype)
                 recorded = RecordedNetwork(faster, laid)
