@@ -39,6 +39,7 @@ from tests.batch_benchmarks import batch
 from tests.bench_rows import row
 from tests.client_driver import Driver
 from tests.measures import capture, landmark_errors, mirror_difference, round_trip
+from tests.network_benchmarks import on_cpu, on_cuda
 from tests.pictures import group_photo, save_astronaut
 from tests.synthetic import make_truth, solve, surface_error
 from tests.video_benchmarks import video
@@ -202,9 +203,18 @@ def blender(session: Session, folder: Path) -> None:
     subprocess.run([python, str(ROOT / "tests" / "blender" / "bench_keys.py"), "--head", str(head)], check=True)
 
 
+def networks(session: Session, folder: Path) -> None:
+    """Print how many images a second the published networks take."""
+    on_cpu()
+    if torch.cuda.is_available():
+        on_cuda(torch.device("cuda"))
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="bench.py", description="Quality and speed of captures.")
-    measures = {measure.__name__: measure for measure in (quality, speed, video, numbers, batch, blender)}
+    measures = {
+        measure.__name__: measure for measure in (quality, speed, networks, video, numbers, batch, blender)
+    }
     parser.add_argument("--only", choices=list(measures), help="what to measure; all by default")
     only = parser.parse_args().only
     session = Session("cpu")

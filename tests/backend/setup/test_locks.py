@@ -13,7 +13,8 @@ from packaging.utils import canonicalize_name
 from backend.setup.bpy_environments import BPY_4_2, BPY_5_0, BPY_5_2
 from backend.setup.pip_runner import modules_to_load, pinned_packages
 
-LOCKS = ["runtime.txt", "test.txt", "ray.txt", "bpy-4.2.txt", "bpy-5.0.txt", "bpy-5.2.txt", "bpy-test.txt"]
+BLENDERS = ["bpy-4.2.txt", "bpy-5.0.txt", "bpy-5.2.txt"]
+LOCKS = ["runtime.txt", "onnx.txt", "ray.txt", "test.txt", "bpy-test.txt", *BLENDERS]
 PIN = re.compile(r"[A-Za-z0-9_.-]+==[0-9][A-Za-z0-9.]*")
 
 

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The emotion networks of EMOCA (Danecek et al. 2022, section 3.1): from a crop, and from head parameters."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from backend.networks.codes import EXPRESSION, IDENTITY, ROTATION
+from backend.networks.resnet50 import FEATURES, Graph, ResNet50
+
+EMOTIONS = ("neutral", "happy", "sad", "surprise", "fear", "disgust", "anger", "contempt")
+"""AffectNet's classes in the networks' order."""
+OUTPUTS = len(EMOTIONS) + 2
+_VGGFACE2_PEOPLE = 8631
+_HIDDEN, _LAYERS = 2048, 4
+
+
+class EmotionReadout(NamedTuple):
+    """What an emotion network says of each face."""
+
+    log_probabilities: Tensor
+    """(B, 8) natural logarithms, in the order of `EMOTIONS`."""
+    valence: Tensor
+    """(B, 1) about -1 (unpleasant) to 1 (pleasant), not clamped."""
+    arousal: Tensor
+    """(B, 1) about -1 (calm) to 1 (excited), not clamped."""
+
+
+def readout(outputs: Tensor) -> EmotionReadout:
+    """Emotions of the ten raw outputs (B, 10)."""
+    logits, valence, arousal = outputs.split((len(EMOTIONS), 1, 1), dim=1)
+    return EmotionReadout(functional.log_softmax(logits, dim=1), valence, arousal)
+
+
+class EmotionNetwork(nn.Module):
+    """Crops (B, 3, 224, 224), RGB in [0, 1] without further normalisation -> the ten outputs of `readout` (B, 10).
+
+    The features (B, 2048) that EMOCA's and SMIRK's losses compare are `backbone(crops)`.
+
+    Args:
+        graph: `caffe` as it was trained; `torchvision` as SMIRK runs the same file.
+    """
+
+    def __init__(self, graph: Graph = "caffe") -> None:
+        super().__init__()
+        self.backbone = ResNet50(graph, _VGGFACE2_PEOPLE)
+        self.linear = nn.Linear(FEATURES, OUTPUTS)
+
+    def forward(self, crops: Tensor) -> Tensor:
+        return self.linear(self.backbone(crops))
+
+
+class EmotionMLP(nn.Module):
+    """Head parameters (B, inputs) -> the ten outputs of `readout` (B, 10).
+
+    Args:
+        inputs: 153 in the published file: identity (100), expression (50), jaw (3). Files with more put the head
+            rotation (3) before the jaw and the detail code (128) after it.
+    """
+
+    def __init__(self, inputs: int = IDENTITY + EXPRESSION + ROTATION) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for _ in range(_LAYERS):
+            layers += [nn.Linear(inputs, _HIDDEN), nn.BatchNorm1d(_HIDDEN), nn.LeakyReLU(0.2)]
+            inputs = _HIDDEN
+        self.model = nn.Sequential(*layers, nn.Linear(_HIDDEN, OUTPUTS))
+
+    def forward(self, parameters: Tensor) -> Tensor:
+        return self.model(parameters)
