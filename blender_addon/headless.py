@@ -18,6 +18,7 @@ import argparse
 import json
 import os
 import secrets
+import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -210,6 +211,21 @@ def _save(target: Path) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def _end(status: int) -> NoReturn:
+    """End the process. All is written and closed: bpy 4.2 as a Python module crashes when it is taken apart after
+    Blender's glTF exporter was loaded, which would look like a failure of ours.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    app = sys.modules["bpy"].app if "bpy" in sys.modules else None
+    if app is None or app.binary_path:
+        sys.exit(status)
+    own = os.path.normpath(app.tempdir)
+    if os.path.basename(own).startswith("blender_"):  # not the system's own folder, which it may be
+        shutil.rmtree(own, ignore_errors=True)
+    os._exit(status)
+
+
 if __name__ == "__main__":
     after = sys.argv.index("--") + 1 if "--" in sys.argv else 1
-    sys.exit(main(sys.argv[after:]))
+    _end(main(sys.argv[after:]))

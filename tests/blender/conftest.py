@@ -30,6 +30,25 @@ FOLDER = Path(__file__).parent
 sys.path.insert(0, str(FOLDER))  # for make_head, which scripts run by other Pythons import as well
 
 
+_STATUS = pytest.StashKey[int]()
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Remember how the tests ended."""
+    session.config.stash[_STATUS] = int(exitstatus)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """End the process without taking bpy apart: as a Python module, 4.2 crashes there once add-ons of Blender's own
+    (the glTF exporter, Rigify) were loaded. All results are written by now.
+    """
+    if "bpy" in sys.modules and _STATUS in config.stash:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(config.stash[_STATUS])
+
+
 @pytest.fixture(scope="session")
 def resources() -> Iterator[Path]:
     """Blender's user folder of this session, with the add-on in it; set before bpy is imported."""

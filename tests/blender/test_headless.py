@@ -151,3 +151,12 @@ def test_a_single_export_needs_no_blend_and_its_failure_is_the_error(
     assert (status, report["error"]["code"]) == (EXIT_CODES[ErrorCode.MISSING_FILE], "missing_file")
     status, report = _run(repository, *case)
     assert (status, report["error"]["code"]) == (2, "usage")
+
+
+def test_the_process_ends_well_after_every_format(repository: Path, reference: Path, tmp_path: Path) -> None:
+    """Blender's exporters leave things behind that its Python module of 4.2 crashes on at exit."""
+    case = ("--head", reference / "egg.head.npz", "--take", reference / "egg.take.npz")
+    asked = [f"{name}={tmp_path}/a.{name}" for name in ("fbx", "glb", "usdc", "abc", "mdd")]
+    named = [text.replace("usdc=", "usd=") for text in asked]
+    status, report = _run(repository, *case, *(text for name in named for text in ("--export", name)))
+    assert (status, report["failed"]) == (0, {})
