@@ -68,11 +68,21 @@ def _targets(head: HeadParts, moved: HeadMotion) -> tuple[np.ndarray, list[Targe
     targets: list[Target] = []
     for block in blocks[1:]:
         values, offsets = moved.keys[block.name], points[block.name] - points[block.relative_key.name]
+        if (group := head.mesh.vertex_groups.get(block.vertex_group)) is not None:
+            offsets *= _weights(head.mesh, group.index)[:, None]
         if names.is_identity_key(block.name) and is_still(values):
             basis += values[0] * offsets
             continue
         targets += sides(Target(block.name, offsets, values), block.slider_min)
     return basis, targets
+
+
+def _weights(mesh: Any, group: int) -> np.ndarray:
+    """(V,) of a vertex group, which holds a key back."""
+    weights = np.zeros(len(mesh.data.vertices))
+    for vertex in mesh.data.vertices:
+        weights[vertex.index] = next((entry.weight for entry in vertex.groups if entry.group == group), 0.0)
+    return weights
 
 
 def _points(block: Any) -> np.ndarray:
