@@ -55,6 +55,7 @@ def character_of(item: Any, selected: Iterable[Any] = ()) -> Character:
     """The character that an object belongs to.
 
     Its meshes are the object, those that its armature moves or carries, and selected ones that no other armature moves.
+    The armature of a captured head is never a character's.
 
     Args:
         item: A mesh or armature object.
@@ -66,11 +67,13 @@ def character_of(item: Any, selected: Iterable[Any] = ()) -> Character:
     if item is None or item.type not in {"MESH", "ARMATURE"}:
         message = "A character is a mesh or an armature." if item is None else f"'{item.name}' is no mesh or armature."
         raise MienError(ErrorCode.USAGE, message, "Select the character's face or its rig.", {"cause": "kind"})
-    if names.is_mien_head(item) or any(names.is_mien_head(child) for child in item.children):
+    rig = item if item.type == "ARMATURE" else armature_of(item)
+    if rig is not None and any(rig_of(head) == rig for head in bpy.data.objects if names.is_mien_head(head)):
+        rig = None  # what hangs on a captured head goes by its keys alone: the bones have their performance
+    if names.is_mien_head(item) or (item.type == "ARMATURE" and rig is None):
         message = f"'{item.name}' is a captured head."
         raise MienError(ErrorCode.USAGE, message, "Press Apply to Head in Takes, or select another character.",
                         {"cause": "head"})  # fmt: skip
-    rig = item if item.type == "ARMATURE" else armature_of(item)
     own = [item] if item.type == "MESH" else []
     if rig is not None:
         own += [mesh for mesh in bpy.data.objects if mesh.type == "MESH" and armature_of(mesh) == rig]

@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import characters as made
 import numpy as np
 import pytest
+from make_head import moving_take, synthetic_head
+from staging import Stage
 
 FRAMES = range(1, 25)
 
@@ -362,6 +365,20 @@ def test_what_is_no_character_is_refused(mien: Any) -> None:
     with pytest.raises(error, match="drives nothing of 'Plain'. Choose a character"):
         send(mien, plain, made.lively_take(mien))
     assert not bpy.data.actions
+
+
+def test_teeth_on_a_captured_head_leave_its_performance_alone(mien: Any, tmp_path: Path) -> None:
+    head = synthetic_head(1)
+    stage = Stage(mien, head, moving_take(head, 6), tmp_path, start=1)
+    teeth = made.keyed_mesh("Teeth", ["jawOpen", "mouthSmileLeft"], stage.rig)
+    before = stage.action
+    sent = send(mien, teeth, made.lively_take(mien))
+    assert (sent.keys, sent.bones) == (2, 0)
+    assert stage.action == before and not stage.rig.animation_data.nla_tracks
+    assert mien("animation.smooth").record_of(stage.mesh) is not None
+    for item in (stage.mesh, stage.rig):
+        with pytest.raises(mien("contract.errors").MienError, match="captured head"):
+            character(mien, item, teeth)
 
 
 def test_meshes_of_other_characters_are_left_alone(mien: Any) -> None:
