@@ -107,7 +107,7 @@ def clear_sent(character: Character) -> int:
     """
     playing = sent_actions(character)
     if not playing:
-        raise MienError(ErrorCode.USAGE, f"'{character.name}' plays no take.", "Send one to it first.")
+        raise no_take(character)
     for owner in playing:
         require_no_tweak(owner)
     count = 0
@@ -121,6 +121,14 @@ def clear_sent(character: Character) -> int:
     return count
 
 
+def no_take(character: Character) -> MienError:
+    """Why there is nothing to take away from a character that plays no take."""
+    if any(_has_strip(owner) for owner in character.owners()):
+        message = f"The takes of '{character.name}' are strips of the nonlinear animation."
+        return MienError(ErrorCode.USAGE, message, "Delete the strips in the NLA editor.", {"cause": "strips"})
+    return MienError(ErrorCode.USAGE, f"'{character.name}' plays no take.", "Send one to it first.", {"cause": "none"})
+
+
 def require_no_tweak(owner: Any) -> None:
     """Make sure that no strip of a data-block is being tweaked.
 
@@ -131,6 +139,12 @@ def require_no_tweak(owner: Any) -> None:
     if data is not None and data.use_tweak_mode:
         message = f"A strip of '{owner.name}' is being tweaked."
         raise MienError(ErrorCode.USAGE, message, "Leave tweak mode in the NLA editor first.", {"cause": "tweak"})
+
+
+def _has_strip(owner: Any) -> bool:
+    """Whether a strip of a data-block plays a take."""
+    tracks = owner.animation_data.nla_tracks if owner.animation_data is not None else ()
+    return any(read_record(strip.action) is not None for track in tracks for strip in track.strips)
 
 
 def _name(owner: Any) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Any
 
@@ -38,12 +38,15 @@ class SendOptions:
         rate: Scene frames per second of the source's time, to go with a head that performs the take; None to fit the
             take into the scene.
         take_file: Where the take is saved.
+        smoothing, groups: Strength and factors with which it is smoothed, for the action to tell.
     """
 
     start: float | None = None
     timing: Timing = "conform"
     rate: float | None = None
     take_file: str = ""
+    smoothing: float = 0.0
+    groups: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -168,6 +171,8 @@ def _record(character: Character, take: Take, plan: scene_time.Plan, options: Se
         "person": meta.person,
         "start": float(plan.start),
         "timing": plan.timing,
+        "smoothing": options.smoothing,
+        "groups": dict(options.groups),
         "head_sha256": meta.head_sha256,
         "engine": meta.engine,
         "versions": dict(meta.versions),

@@ -8,7 +8,7 @@ from typing import Any
 import bpy
 from bpy.props import BoolProperty, StringProperty
 
-from ..character.actions import clear_sent, sent_actions
+from ..character.actions import clear_sent, no_take, sent_actions
 from ..character.apply import SendOptions, send_take
 from ..character.profile import Profile
 from ..character.profile_file import load_profile, save_profile
@@ -17,7 +17,7 @@ from ..character.targets import forget
 from ..contract.errors import ErrorCode, MienError
 from . import character_state, smoothing
 from .character_properties import ensure_rows, profile_of, put_profile
-from .character_state import character_problem, chosen_character
+from .character_state import character_problem, chosen_character, hint
 from .take_operators import has_take
 from .takes import active_take, start_of
 
@@ -87,9 +87,10 @@ class MIEN_OT_send_take(bpy.types.Operator):
 def _options(item: Any, scene: Any) -> SendOptions:
     """Where a head performs the take; else where the capture's options say."""
     for _, _, record in smoothing.playing(item):
-        return SendOptions(record.start, record.timing, record.rate, item.path)
+        return SendOptions(record.start, record.timing, record.rate, item.path, *smoothing.sliders(item))
     settings = scene.mien
-    return SendOptions(start_of(settings, scene, smoothing.load(item)), settings.timing, take_file=item.path)
+    start = start_of(settings, scene, smoothing.load(item))
+    return SendOptions(start, settings.timing, None, item.path, *smoothing.sliders(item))
 
 
 def _summary(sent: Any) -> str:
@@ -132,12 +133,13 @@ class MIEN_OT_clear_character(bpy.types.Operator):
     def poll(cls, context: Any) -> bool:
         """A character, which may be named by the script."""
         try:
-            playing = sent_actions(chosen_character(context.scene, context.view_layer))
+            character = chosen_character(context.scene, context.view_layer)
         except MienError:
             return True  # which is said when it runs
-        if not playing:
-            cls.poll_message_set("This character plays no take; press Send Take")
-        return bool(playing)
+        if sent_actions(character):
+            return True
+        cls.poll_message_set(hint(no_take(character)))
+        return False
 
     def execute(self, context: Any) -> set[str]:
         """Clear it."""

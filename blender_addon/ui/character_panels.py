@@ -11,7 +11,7 @@ import bpy
 from ..character.matching import Found, State, missing
 from ..character.sources import MOTIONS, label
 from ..contract.vrm import RULES
-from .character_state import chosen_item, fill_later, last_shown, shown
+from .character_state import chosen_item, fill_later, last_shown, shown, smoothed_since
 from .panel_base import MienPanel, draw_lines, line_width
 
 _ICONS = {
@@ -76,6 +76,8 @@ class MIEN_PT_character(MienPanel, bpy.types.Panel):
             _draw_channel(layout, settings, state.found, width)
         else:
             fill_later(context.scene)
+        if smoothed_since(context):
+            layout.label(text="Smoothed since: send again", icon="INFO")
         column = layout.column(align=True)
         column.operator("mien.send_take", icon="EXPORT")
         row = column.row(align=True)

@@ -309,6 +309,10 @@ def test_the_action_can_become_a_strip(mien: Any) -> None:
     found = made.key_values(body, "ARKit_mouthSmileLeft", scene, FRAMES)
     np.testing.assert_allclose(found, mien("contract.arkit").arkit_curves(take).weight("mouthSmileLeft"), atol=1e-6)
     np.testing.assert_allclose(made.bone_turns(rig, "jaw", scene, FRAMES), turns_of(mien, take)["jaw"], atol=2e-5)
+    mien("character.actions").clear_sent(character(mien, body))  # the brows still play it
+    with pytest.raises(mien("contract.errors").MienError, match="are strips.*Delete the strips"):
+        mien("character.actions").clear_sent(character(mien, body))
+    np.testing.assert_allclose(made.key_values(body, "ARKit_mouthSmileLeft", scene, FRAMES), found, atol=1e-6)
 
 
 def test_what_cannot_be_keyed_says_why(mien: Any, tmp_path: Any) -> None:
