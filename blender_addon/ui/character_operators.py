@@ -104,7 +104,7 @@ class MIEN_OT_follow_live(bpy.types.Operator):
 
     bl_idname = "mien.follow_live"
     bl_label = "Live"
-    bl_options = {"REGISTER"}
+    bl_options = {"REGISTER", "UNDO"}
 
     @classmethod
     def poll(cls, context: Any) -> bool:

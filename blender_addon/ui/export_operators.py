@@ -12,6 +12,7 @@ from bpy_extras.io_utils import ExportHelper
 
 from ..animation.head import parts_of
 from ..contract.errors import ErrorCode, MienError
+from ..contract.exporting import to_file_name
 from ..contract.take import Take
 from ..exports.formats import SCENE_EXPORTS
 from ..rig import names
@@ -87,7 +88,7 @@ class MIEN_OT_export_head(bpy.types.Operator, _ToFile):
             return {"CANCELLED"}
         only = next(iter(self.formats)) if len(self.formats) == 1 else None  # whose file the browser can look for
         suffix = SCENE_EXPORTS[only].suffix if only else ""
-        self.filepath = self.filepath or f"{active_head(context).name}{suffix}"
+        self.filepath = self.filepath or f"{to_file_name(active_head(context).name)}{suffix}"
         return ExportHelper.invoke(self, context, event)
 
     def draw(self, context: Any) -> None:
@@ -158,7 +159,7 @@ class MIEN_OT_export_take(bpy.types.Operator, _ToFile):
         """Open the file browser."""
         self.format = self.format or context.scene.mien.export.take_format
         suffix = session().exports.suffix(self.format)
-        self.filepath = self.filepath or f"{active_take(context).name}{suffix}"
+        self.filepath = self.filepath or f"{to_file_name(active_take(context).name)}{suffix}"
         return ExportHelper.invoke(self, context, event)
 
     def execute(self, context: Any) -> set[str]:

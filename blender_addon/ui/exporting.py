@@ -18,7 +18,7 @@ from .. import compat
 from ..client.events import Event, ExportFailed, FormatsListed, TakeExported
 from ..client.jobs import Client
 from ..contract.errors import ErrorCode, MienError
-from ..contract.exporting import TakeFormat
+from ..contract.exporting import TakeFormat, is_file_name
 from ..contract.take import Take
 from ..exports.formats import export_heads
 from ..exports.whole import write_files
@@ -80,11 +80,14 @@ class Exports:
             path: The file.
 
         Raises:
-            MienError: BAD_MESSAGE for a path that is no file's.
+            MienError: USAGE for a name that not every system takes.
         """
         self._begin()
         suffix = self.suffix(name)
         stem = stem_of(path.name, suffix)
+        if not is_file_name(stem):
+            message = f"'{stem}' is no name for a file on every system."
+            raise MienError(ErrorCode.USAGE, message, 'Choose one without / \\ : * ? " < > | and dots at the end.')
         self._takes[client.export_take(take, name, stem)] = path.with_name(f"{stem}{suffix}")
 
     def suffix(self, name: str) -> str:
