@@ -51,11 +51,13 @@ class Exports:
 
     Attributes:
         formats: In which takes can be written.
+        listed: Whether the backend has told of them.
         problems: Why those that were asked for last failed.
     """
 
     def __init__(self) -> None:
         self.formats: tuple[TakeFormat, ...] = (NPZ,)
+        self.listed = False
         self.problems: list[MienError] = []
         self._heads: deque[HeadTask] = deque()
         self._takes: dict[str, Path] = {}
@@ -120,7 +122,7 @@ class Exports:
     def handle(self, event: Event) -> bool:
         """Take note of what came of exports; says whether it was about them."""
         if isinstance(event, FormatsListed):
-            self.formats = event.formats
+            self.formats, self.listed = event.formats, True
         elif isinstance(event, TakeExported):
             if path := self._takes.pop(event.export, None):
                 contents = {file.path: file.data.tobytes() for file in event.files}

@@ -165,6 +165,35 @@ def test_a_take_is_written_by_the_backend(panel: Panel, mien: Any, captured: Any
         bpy.ops.mien.export_take(filepath=str(tmp_path / "none" / "x.take.npz"), format="npz", wait=True)
 
 
+def test_the_chosen_format_is_kept_by_its_name(panel: Panel, mien: Any) -> None:
+    import bpy
+
+    form, settings = mien("contract.exporting").TakeFormat, bpy.context.scene.mien.export
+    few, more = mien("ui.exporting").NPZ, form("livelink", "Live Link Face", ".csv")
+    exports = panel.session.exports
+    exports.formats = (few, more)
+    assert settings.take_format == "npz"
+    settings.take_format = "livelink"
+    exports.formats = (form("arkit", "ARKit", ".csv"), few, more)
+    assert settings.take_format == "livelink"
+    exports.formats = (few,)  # another Blender, before the backend runs
+    assert settings.take_format == "npz"
+    exports.formats = (more, few)
+    assert settings.take_format == "livelink"
+
+
+def test_formats_are_fetched_from_the_panel_where_no_backend_runs(mien: Any, monkeypatch: Any) -> None:
+    import bpy
+
+    session = mien("ui.session").session()
+    button = "operator:mien.check_backend:More Formats"
+    monkeypatch.setattr(type(session), "client_error", None)
+    assert button in draw(bpy.types.MIEN_PT_export)
+    session.exports.handle(mien("client.events").FormatsListed((mien("ui.exporting").NPZ,)))
+    assert button not in draw(bpy.types.MIEN_PT_export)
+    mien("ui.session").end_session()
+
+
 def test_a_name_that_is_no_files_is_refused_at_once(panel: Panel, captured: Any, tmp_path: Path) -> None:
     import bpy
 
