@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,7 +11,7 @@ import bpy
 import numpy as np
 
 from .. import compat
-from ..animation.curves import put_curves
+from ..animation.curves import put_curves, values_checksum
 from ..animation.head import Curve
 from ..contract.errors import ErrorCode, MienError
 from .targets import Character
@@ -69,7 +68,7 @@ def put_actions(
     for action in actions:
         action.use_fake_user = True
         owners = [owner for owner in used.values() if owner.animation_data.action == action]
-        sums = {_name(owner): _checksum(action, owner) for owner in owners}
+        sums = {_name(owner): values_checksum(action, owner) for owner in owners}
         action[RECORD] = json.dumps({**record, "checksums": sums})
     return actions
 
@@ -89,7 +88,7 @@ def make_room(owner: Any, record: Mapping[str, Any]) -> list[str]:
         compat.push_down(owner, name)
         return [f"The action '{name}' goes on as a strip of the nonlinear animation, below the take."]
     same = all(before.get(key) == record[key] for key in ("character", "take_file", "source", "person"))
-    unedited = before.get("checksums", {}).get(_name(owner)) == _checksum(action, owner)
+    unedited = before.get("checksums", {}).get(_name(owner)) == values_checksum(action, owner)
     data.action = None
     if same and unedited:
         _remove_unused(action)
@@ -149,13 +148,6 @@ def _has_strip(owner: Any) -> bool:
 
 def _name(owner: Any) -> str:
     return f"{owner.bl_rna.identifier} {owner.name}"
-
-
-def _checksum(action: Any, owner: Any) -> int:
-    total = 0
-    for curve in compat.fcurves_in(action, owner):
-        total = zlib.crc32(compat.values_of(curve).tobytes(), total)
-    return total
 
 
 def _remove_unused(action: Any) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 
 import bpy
 import numpy as np
-from bpy.utils import escape_identifier
 
+from ..animation.paths import bone_path, key_path
 from ..contract.errors import ErrorCode, MienError
 from ..rig import names
 from ..rig.armature import rig_of, rotation_property
@@ -106,16 +106,6 @@ def read_parts(character: Character) -> Parts:
 def match_character(parts: Parts, profile: Profile) -> dict[str, Found]:
     """Match a character; what the profile leaves open on Rigify's faces is answered by the built-in one."""
     return match(parts, profile, rigify_profile() if is_rigify(parts.bones) and not profile.only else None)
-
-
-def key_path(name: str) -> str:
-    """Data path of a shape key's value."""
-    return f'key_blocks["{escape_identifier(name)}"].value'
-
-
-def bone_path(name: str) -> str:
-    """Data path of a pose bone, with a dot."""
-    return f'pose.bones["{escape_identifier(name)}"].'
 
 
 def _mesh_keys(mesh: Any) -> MeshKeys:

@@ -127,9 +127,7 @@ def apply(item: Any, force: bool = False) -> None:
     begin = time.perf_counter()
     _problems.pop(item.path, None)
     late = [
-        (head, action)
-        for head, action, record in playing(item)
-        if not follows(item, record.smoothing, record.groups)
+        (head, action) for head, action, record in playing(item) if not follows(item, record.smoothing, record.groups)
     ]
     if not late:
         return

@@ -203,9 +203,7 @@ def test_a_name_that_is_no_files_is_refused_at_once(panel: Panel, captured: Any,
 
 
 @pytest.mark.parametrize("verb", ["head", "take"])
-def test_the_file_browser_proposes_a_name(
-    panel: Panel, mien: Any, captured: Any, monkeypatch: Any, verb: str
-) -> None:
+def test_the_file_browser_proposes_a_name(panel: Panel, mien: Any, captured: Any, monkeypatch: Any, verb: str) -> None:
     import bpy
 
     captured.name = bpy.context.scene.mien.takes[0].name = "Ann/a: 1"

@@ -34,7 +34,7 @@ def survive(mien: Any, evaluated: Any, name: str, meshes: list[Any], folder: Pat
     return back
 
 
-@pytest.mark.parametrize("title", ["Ann/a: «Ü» \"x\" .001", "阿丽丝 {0}%", "a\\b|c*?", "  . "])
+@pytest.mark.parametrize("title", ['Ann/a: «Ü» "x" .001', "阿丽丝 {0}%", "a\\b|c*?", "  . "])
 @pytest.mark.parametrize("name", FORMATS)
 def test_names_of_all_kinds(mien: Any, evaluated: Any, tmp_path: Path, name: str, title: str) -> None:
     head = synthetic_head(1)
