@@ -172,11 +172,11 @@ def _record(character: Character, take: Take, plan: scene_time.Plan, options: Se
 
 
 def _plan(scene: Any, take: Take, character: Character, options: SendOptions) -> scene_time.Plan:
-    start = None if options.start is None else round(options.start)
     if options.rate is None:
+        start = None if options.start is None else round(options.start)
         own = [item for item in (*character.body, character.rig) if item is not None]
         return scene_time.plan(scene, [take], start, options.timing, own)
-    begin = scene.frame_current if start is None else start
+    begin = scene.frame_current if options.start is None else options.start
     return scene_time.Plan(begin, options.rate, options.timing, False, scene_time.is_clip(take))
 
 

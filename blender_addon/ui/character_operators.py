@@ -8,6 +8,7 @@ from typing import Any
 import bpy
 from bpy.props import BoolProperty, StringProperty
 
+from ..animation.nla import scene_frame
 from ..character.actions import clear_sent, no_take, sent_actions
 from ..character.apply import SendOptions, send_take
 from ..character.profile import Profile
@@ -85,9 +86,12 @@ class MIEN_OT_send_take(bpy.types.Operator):
 
 
 def _options(item: Any, scene: Any) -> SendOptions:
-    """Where a head performs the take; else where the capture's options say."""
-    for _, _, record in smoothing.playing(item):
-        return SendOptions(record.start, record.timing, record.rate, item.path, *smoothing.sliders(item))
+    """Where a head performs the take, also in a strip that was moved or stretched; else where the options say."""
+    for head, action, record in smoothing.playing(item):
+        start = scene_frame(head, action, record.start)
+        stretch = scene_frame(head, action, record.start + 1.0) - start
+        timing = record.timing if stretch == 1.0 and start.is_integer() else "source"
+        return SendOptions(start, timing, record.rate * stretch, item.path, *smoothing.sliders(item))
     settings = scene.mien
     start = start_of(settings, scene, smoothing.load(item))
     return SendOptions(start, settings.timing, None, item.path, *smoothing.sliders(item))

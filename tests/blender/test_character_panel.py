@@ -282,6 +282,18 @@ def test_the_character_performs_as_the_captured_head_does(panel: Panel, mien: An
     np.testing.assert_allclose(
         made.bone_turns(rig, "jaw", scene, frames), made.bone_turns(head.parent, "jaw", scene, frames), atol=2e-5
     )
+    mien("animation.nla").push_to_nla(head)
+    for owner in (head.parent, head.data.shape_keys):  # later, and half as fast
+        strip = owner.animation_data.nla_tracks[0].strips[0]
+        strip.frame_start_ui = 40.5
+        strip.scale = 2.0
+    assert bpy.ops.mien.send_take() == {"FINISHED"}
+    for key in ("mouthSmileLeft", "mouthFunnel"):
+        np.testing.assert_allclose(
+            made.key_values(body, f"ARKit_{key}", scene, range(41, 87)),
+            made.key_values(head, key, scene, range(41, 87)),
+            atol=2e-5,
+        )
 
 
 def test_the_character_follows_a_live_capture_and_stands_as_before_afterwards(
