@@ -63,7 +63,9 @@ class MIEN_PT_character(MienPanel, bpy.types.Panel):
         item = chosen_item(context.scene, context.view_layer)
         if settings.target is None and item is not None and state.problem is None:
             layout.label(text=f"Active: {item.name}", icon="OBJECT_DATA")
-        layout.prop(settings, "profile")
+        column = layout.column()
+        column.use_property_split, column.use_property_decorate = True, False
+        column.prop(settings, "profile")
         row = layout.row(align=True)
         row.operator("mien.load_profile", icon="FILEBROWSER")
         row.operator("mien.save_profile", icon="FILE_TICK")
@@ -126,7 +128,8 @@ class MIEN_PT_character_options(MienPanel, bpy.types.Panel):
     def draw(self, context: Any) -> None:
         """Draw the options of the profile."""
         column, settings = self.layout.column(), context.scene.mien.character
-        column.prop(settings, "name")
+        column.use_property_split, column.use_property_decorate = True, False
+        column.prop(settings, "name", text="Name")
         column.prop(settings, "facing")
         column.prop(settings, "place")
         column.prop(settings, "widen")
