@@ -159,6 +159,11 @@ def test_a_take_is_written_by_the_backend(panel: Panel, mien: Any, captured: Any
     panel.until(lambda: not panel.session.exports.running)
     take = mien("contract.take").Take
     assert len(take.load(path)) == len(take.load(bpy.context.scene.mien.takes[0].path)) == 8
+    bpy.context.scene.mien.takes[0].smoothing = 0.9
+    bpy.ops.mien.export_take(filepath=str(path), format="npz", wait=True)
+    seen = mien("contract.smoothing").smooth(take.load(bpy.context.scene.mien.takes[0].path), 0.9)
+    np.testing.assert_array_equal(take.load(path).expression, seen.expression)
+    assert take.load(path).meta.smoothing == 0.9
     with pytest.raises(RuntimeError, match="no take format 'nonsense'"):
         bpy.ops.mien.export_take(filepath=str(path), format="nonsense", wait=True)
     with pytest.raises(RuntimeError, match="none/x.take.npz"):
