@@ -314,6 +314,9 @@ def test_the_character_follows_a_live_capture_and_stands_as_before_afterwards(
     assert smile.value == pytest.approx(0.125) and tuple(head.rotation_quaternion) == (1.0, 0.0, 0.0, 0.0)
     bpy.ops.mien.follow_live()
     panel.until(lambda: abs(smile.value - 0.125) > 1e-3)
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "live.blend"), copy=True)
+    assert smile.value == pytest.approx(0.125)  # so it is in the file
+    panel.until(lambda: abs(smile.value - 0.125) > 1e-3)
     bpy.ops.mien.stop_live()
     panel.finish()
     assert panel.session.error is None
