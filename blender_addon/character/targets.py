@@ -99,8 +99,14 @@ def read_parts(character: Character) -> Parts:
     rig = character.rig
     if rig is None:
         return Parts(meshes)
-    scale = rig.matrix_world.median_scale or 1.0
-    return Parts(meshes, _bones(rig), scale, dict(_moved_bones(character)))
+    return Parts(meshes, _bones(rig), _metres(rig), dict(_moved_bones(character)))
+
+
+def _metres(rig: Any) -> float:
+    """Metres in one unit of an armature, by its size and the units of its scene."""
+    scene = next(iter(rig.users_scene), None)
+    unit = scene.unit_settings.scale_length if scene is not None else 1.0
+    return float(rig.matrix_world.median_scale * unit) or 1.0
 
 
 def match_character(parts: Parts, profile: Profile) -> dict[str, Found]:

@@ -77,6 +77,23 @@ def test_a_turned_and_scaled_character_is_turned_about_its_own_axes(mien: Any) -
         np.testing.assert_allclose(found, own @ expected @ own.T, atol=2e-5, err_msg=name)
 
 
+@pytest.mark.parametrize(("size", "unit"), [(1.0, 1.0), (0.01, 1.0), (1.0, 0.01)])
+def test_the_head_goes_as_far_as_it_went_in_scenes_of_all_units(mien: Any, size: float, unit: float) -> None:
+    import bpy
+
+    scene, rig = bpy.context.scene, made.boned_rig("Rig")
+    rig.scale, scene.unit_settings.scale_length = (size,) * 3, unit
+    bpy.context.view_layer.update()
+    take = made.lively_take(mien)
+    send(mien, rig, take, mien("character.profile").Profile(place=True))
+    places = []
+    for frame in FRAMES:
+        scene.frame_set(frame)
+        places.append(np.array(rig.matrix_world @ rig.pose.bones["head"].head) * unit)
+    far = np.linalg.norm(np.array(places) - places[0], axis=1)
+    np.testing.assert_allclose(far, np.linalg.norm(take.translation - take.translation[0], axis=1), atol=1e-5)
+
+
 def test_a_vrm_character_takes_its_expressions(mien: Any) -> None:
     import bpy
 
