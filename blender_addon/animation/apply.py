@@ -17,6 +17,7 @@ from . import scene_time
 from .channels import shot_starts
 from .curves import checksum, put_curves
 from .head import Curve, HeadParts, curves_of, parts_for, require_free
+from .paths import set_at
 from .placement import note_origin, origin_of
 from .record import KEY_ACTION, TakeRecord, cut_frames, gap_frames, mark, write_record
 from .timing import Timing, key_frames
@@ -142,16 +143,6 @@ def _set_values(parts: HeadParts, rig: Sequence[Curve], keys: Sequence[Curve]) -
         pose_bone.location = (0.0, 0.0, 0.0)
     for owner, curves in ((parts.rig, rig), (parts.keys, keys)):
         for curve in curves:
-            _set(owner, curve)
+            set_at(owner, curve.path, curve.index, float(curve.values[0]))
         if owner.animation_data.nla_tracks:  # takes that were pushed down before stay visible until this one begins
             owner.animation_data.action_extrapolation = "HOLD_FORWARD"
-
-
-def _set(owner: Any, curve: Curve) -> None:
-    path, _, name = curve.path.rpartition(".")
-    target = owner.path_resolve(path)
-    value = float(curve.values[0])
-    if isinstance(getattr(target, name), (float, int)):
-        setattr(target, name, value)
-    else:
-        getattr(target, name)[curve.index] = value

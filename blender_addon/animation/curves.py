@@ -33,8 +33,11 @@ def rewrite_curves(fcurves: Any, curves: Sequence[Curve], frames: np.ndarray, ho
 
 def checksum(action: Any, key_action: Any, parts: HeadParts) -> int:
     """Checksum of the values of all keys of a take's actions, whatever frames they are on."""
-    total = 0
-    for owner, animated in ((parts.rig, action), (parts.keys, key_action)):
-        for curve in compat.fcurves_in(animated, owner):
-            total = zlib.crc32(compat.values_of(curve).tobytes(), total)
+    return values_checksum(key_action, parts.keys, values_checksum(action, parts.rig))
+
+
+def values_checksum(action: Any, owner: Any, total: int = 0) -> int:
+    """Checksum of the values of all keys that an action has for a data-block, after those that are summed already."""
+    for curve in compat.fcurves_in(action, owner):
+        total = zlib.crc32(compat.values_of(curve).tobytes(), total)
     return total

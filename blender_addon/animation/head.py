@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from bpy.utils import escape_identifier
 
 from ..axes import to_head
 from ..contract.errors import ErrorCode, MienError
@@ -19,6 +18,7 @@ from ..rig.armature import rig_of, rotation_property
 from ..rig.mesh import joint_regressor
 from ..rig.shape_keys import key_offsets
 from .channels import BoneChannels, Setup, bone_channels, key_values, shot_starts
+from .paths import bone_path, key_path
 from .rotations import axis_angles, eulers
 
 
@@ -140,10 +140,7 @@ def curves_of(parts: HeadParts, take: Take, origin: np.ndarray, neck_share: floa
         for joint, bone in bone_channels(take, setup).items()
         for curve in _bone_curves(parts.rig.pose.bones[joint], bone, starts)
     ]
-    keys = [
-        Curve(f'key_blocks["{escape_identifier(name)}"].value', 0, "Shape Keys", curve)
-        for name, curve in values.items()
-    ]
+    keys = [Curve(key_path(name), 0, "Shape Keys", curve) for name, curve in values.items()]
     return Curves(tuple(rig), tuple(keys))
 
 
@@ -169,9 +166,8 @@ def _bone_curves(pose_bone: Any, bone: BoneChannels, starts: np.ndarray) -> list
     found = [(rotation_property(pose_bone), bone_values(pose_bone, bone.quaternion, starts))]
     if bone.location is not None:
         found.append(("location", bone.location))
-    prefix = f'pose.bones["{escape_identifier(pose_bone.name)}"].'
     return [
-        Curve(prefix + name, index, pose_bone.name, values[:, index])
+        Curve(bone_path(pose_bone.name) + name, index, pose_bone.name, values[:, index])
         for name, values in found
         for index in range(values.shape[1])
     ]

@@ -32,7 +32,7 @@ class Plan:
         warnings: Sentences for the user.
     """
 
-    start: int
+    start: float
     rate: float
     timing: Timing
     alone: bool

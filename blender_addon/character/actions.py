@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,7 +11,7 @@ import bpy
 import numpy as np
 
 from .. import compat
-from ..animation.curves import put_curves
+from ..animation.curves import put_curves, values_checksum
 from ..animation.head import Curve
 from ..contract.errors import ErrorCode, MienError
 from .targets import Character
@@ -69,7 +68,7 @@ def put_actions(
     for action in actions:
         action.use_fake_user = True
         owners = [owner for owner in used.values() if owner.animation_data.action == action]
-        sums = {_name(owner): _checksum(action, owner) for owner in owners}
+        sums = {_name(owner): values_checksum(action, owner) for owner in owners}
         action[RECORD] = json.dumps({**record, "checksums": sums})
     return actions
 
@@ -89,7 +88,7 @@ def make_room(owner: Any, record: Mapping[str, Any]) -> list[str]:
         compat.push_down(owner, name)
         return [f"The action '{name}' goes on as a strip of the nonlinear animation, below the take."]
     same = all(before.get(key) == record[key] for key in ("character", "take_file", "source", "person"))
-    unedited = before.get("checksums", {}).get(_name(owner)) == _checksum(action, owner)
+    unedited = before.get("checksums", {}).get(_name(owner)) == values_checksum(action, owner)
     data.action = None
     if same and unedited:
         _remove_unused(action)
@@ -107,7 +106,7 @@ def clear_sent(character: Character) -> int:
     """
     playing = sent_actions(character)
     if not playing:
-        raise MienError(ErrorCode.USAGE, f"'{character.name}' plays no take.", "Send one to it first.")
+        raise no_take(character)
     for owner in playing:
         require_no_tweak(owner)
     count = 0
@@ -119,6 +118,14 @@ def clear_sent(character: Character) -> int:
     for action in set(playing.values()):
         _remove_unused(action)
     return count
+
+
+def no_take(character: Character) -> MienError:
+    """Why there is nothing to take away from a character that plays no take."""
+    if any(_has_strip(owner) for owner in character.owners()):
+        message = f"The takes of '{character.name}' are strips of the nonlinear animation."
+        return MienError(ErrorCode.USAGE, message, "Delete the strips in the NLA editor.", {"cause": "strips"})
+    return MienError(ErrorCode.USAGE, f"'{character.name}' plays no take.", "Send one to it first.", {"cause": "none"})
 
 
 def require_no_tweak(owner: Any) -> None:
@@ -133,15 +140,14 @@ def require_no_tweak(owner: Any) -> None:
         raise MienError(ErrorCode.USAGE, message, "Leave tweak mode in the NLA editor first.", {"cause": "tweak"})
 
 
+def _has_strip(owner: Any) -> bool:
+    """Whether a strip of a data-block plays a take."""
+    tracks = owner.animation_data.nla_tracks if owner.animation_data is not None else ()
+    return any(read_record(strip.action) is not None for track in tracks for strip in track.strips)
+
+
 def _name(owner: Any) -> str:
     return f"{owner.bl_rna.identifier} {owner.name}"
-
-
-def _checksum(action: Any, owner: Any) -> int:
-    total = 0
-    for curve in compat.fcurves_in(action, owner):
-        total = zlib.crc32(compat.values_of(curve).tobytes(), total)
-    return total
 
 
 def _remove_unused(action: Any) -> None:

@@ -5,15 +5,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import PurePath
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from ..animation import scene_time
-from ..animation.apply import held_keys
+from ..animation.apply import action_name, held_keys
 from ..animation.head import Curve, bone_values
+from ..animation.paths import bone_path, key_path, set_at
 from ..animation.timing import Timing, key_frames
 from ..contract.errors import ErrorCode, MienError
 from ..contract.take import Take
@@ -22,7 +22,7 @@ from .actions import make_room, put_actions, require_no_tweak
 from .evaluate import FaceCurves, Values, evaluate, face_curves
 from .matching import Found, State, missing
 from .profile import Profile
-from .targets import Character, bone_path, key_path, match_character, read_parts
+from .targets import Character, match_character, read_parts
 
 SLIDER_LIMIT = 10.0
 """Blender's own limit of a shape key's slider."""
@@ -38,12 +38,15 @@ class SendOptions:
         rate: Scene frames per second of the source's time, to go with a head that performs the take; None to fit the
             take into the scene.
         take_file: Where the take is saved.
+        smoothing, groups: Strength and factors with which it is smoothed, for the action to tell.
     """
 
     start: float | None = None
     timing: Timing = "conform"
     rate: float | None = None
     take_file: str = ""
+    smoothing: float = 0.0
+    groups: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -95,14 +98,14 @@ def send_take(
     frames = key_frames(take, plan.start, plan.rate, plan.timing)
     curves, warnings = _curves(character, values, face, profile)
     used = _owners(character, curves)
-    name = f"{character.name} {'photo' if len(take) == 1 else PurePath(take.meta.source).stem}"
+    name = action_name(character.name, take)
     record = _record(character, take, plan, options)
     for owner in used.values():
         warnings += make_room(owner, record)
     actions = put_actions(used, curves, frames, held_keys(take), name, record)
     for key, owner in used.items():
         for curve in curves[key]:
-            set_value(owner, curve)
+            set_at(owner, curve.path, curve.index, float(curve.values[0]))
         if owner.animation_data.nla_tracks:
             owner.animation_data.action_extrapolation = "HOLD_FORWARD"  # strips show until this one begins
     scene_time.set_range(scene, plan, float(frames[0]), float(frames[-1]))
@@ -148,16 +151,6 @@ def value_curves(character: Character, values: Values, face: FaceCurves) -> dict
     return curves
 
 
-def set_value(owner: Any, curve: Curve, index: int = 0) -> None:
-    """Give a property one of its curve's values."""
-    path, _, name = curve.path.rpartition(".")
-    target, value = owner.path_resolve(path), float(curve.values[index])
-    if isinstance(getattr(target, name), (float, int)):
-        setattr(target, name, value)
-    else:
-        getattr(target, name)[curve.index] = value
-
-
 def _record(character: Character, take: Take, plan: scene_time.Plan, options: SendOptions) -> dict[str, object]:
     """What the action keeps: of what it was made, and under which licences."""
     meta = take.meta
@@ -168,6 +161,8 @@ def _record(character: Character, take: Take, plan: scene_time.Plan, options: Se
         "person": meta.person,
         "start": float(plan.start),
         "timing": plan.timing,
+        "smoothing": options.smoothing,
+        "groups": dict(options.groups),
         "head_sha256": meta.head_sha256,
         "engine": meta.engine,
         "versions": dict(meta.versions),
@@ -177,11 +172,11 @@ def _record(character: Character, take: Take, plan: scene_time.Plan, options: Se
 
 
 def _plan(scene: Any, take: Take, character: Character, options: SendOptions) -> scene_time.Plan:
-    start = None if options.start is None else round(options.start)
     if options.rate is None:
+        start = None if options.start is None else round(options.start)
         own = [item for item in (*character.body, character.rig) if item is not None]
         return scene_time.plan(scene, [take], start, options.timing, own)
-    begin = scene.frame_current if start is None else start
+    begin = scene.frame_current if options.start is None else options.start
     return scene_time.Plan(begin, options.rate, options.timing, False, scene_time.is_clip(take))
 
 

@@ -49,7 +49,7 @@ class Parts:
     Attributes:
         meshes: Those with shape keys.
         bones: By name; empty without an armature.
-        scale: Metres of the scene in one unit of the armature.
+        scale: Metres in one unit of the armature, as the scene measures.
         moved: Bones whose vertices shape keys move by themselves, with the name of one such key.
     """
 

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from ..animation.paths import set_at
 from ..contract.take import Take
-from .apply import character_values, set_value, value_curves
+from .apply import character_values, value_curves
 from .evaluate import face_curves
 from .profile import Profile
 from .targets import Character
@@ -36,7 +37,7 @@ def pose_character(character: Character, take: Take, profile: Profile, origin: n
     owners = {mesh.name: mesh.data.shape_keys for mesh in character.meshes} | {"": character.rig}
     for key, tracks in curves.items():
         for curve in tracks:
-            set_value(owners[key], curve)
+            set_at(owners[key], curve.path, curve.index, float(curve.values[0]))
     for mesh in character.meshes:
         mesh.data.shape_keys.update_tag()
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import bpy
 import numpy as np
-from bpy.utils import escape_identifier
 
+from ..animation.paths import bone_path, key_path
 from ..contract.errors import ErrorCode, MienError
 from ..rig import names
 from ..rig.armature import rig_of, rotation_property
@@ -55,6 +55,7 @@ def character_of(item: Any, selected: Iterable[Any] = ()) -> Character:
     """The character that an object belongs to.
 
     Its meshes are the object, those that its armature moves or carries, and selected ones that no other armature moves.
+    The armature of a captured head is never a character's.
 
     Args:
         item: A mesh or armature object.
@@ -66,11 +67,13 @@ def character_of(item: Any, selected: Iterable[Any] = ()) -> Character:
     if item is None or item.type not in {"MESH", "ARMATURE"}:
         message = "A character is a mesh or an armature." if item is None else f"'{item.name}' is no mesh or armature."
         raise MienError(ErrorCode.USAGE, message, "Select the character's face or its rig.", {"cause": "kind"})
-    if names.is_mien_head(item) or any(names.is_mien_head(child) for child in item.children):
+    rig = item if item.type == "ARMATURE" else armature_of(item)
+    if rig is not None and any(rig_of(head) == rig for head in bpy.data.objects if names.is_mien_head(head)):
+        rig = None  # what hangs on a captured head goes by its keys alone: the bones have their performance
+    if names.is_mien_head(item) or (item.type == "ARMATURE" and rig is None):
         message = f"'{item.name}' is a captured head."
         raise MienError(ErrorCode.USAGE, message, "Press Apply to Head in Takes, or select another character.",
                         {"cause": "head"})  # fmt: skip
-    rig = item if item.type == "ARMATURE" else armature_of(item)
     own = [item] if item.type == "MESH" else []
     if rig is not None:
         own += [mesh for mesh in bpy.data.objects if mesh.type == "MESH" and armature_of(mesh) == rig]
@@ -96,23 +99,19 @@ def read_parts(character: Character) -> Parts:
     rig = character.rig
     if rig is None:
         return Parts(meshes)
-    scale = rig.matrix_world.median_scale or 1.0
-    return Parts(meshes, _bones(rig), scale, dict(_moved_bones(character)))
+    return Parts(meshes, _bones(rig), _metres(rig), dict(_moved_bones(character)))
+
+
+def _metres(rig: Any) -> float:
+    """Metres in one unit of an armature, by its size and the units of its scene."""
+    scene = next(iter(rig.users_scene), None)
+    unit = scene.unit_settings.scale_length if scene is not None else 1.0
+    return float(rig.matrix_world.median_scale * unit) or 1.0
 
 
 def match_character(parts: Parts, profile: Profile) -> dict[str, Found]:
     """Match a character; what the profile leaves open on Rigify's faces is answered by the built-in one."""
     return match(parts, profile, rigify_profile() if is_rigify(parts.bones) and not profile.only else None)
-
-
-def key_path(name: str) -> str:
-    """Data path of a shape key's value."""
-    return f'key_blocks["{escape_identifier(name)}"].value'
-
-
-def bone_path(name: str) -> str:
-    """Data path of a pose bone, with a dot."""
-    return f'pose.bones["{escape_identifier(name)}"].'
 
 
 def _mesh_keys(mesh: Any) -> MeshKeys:

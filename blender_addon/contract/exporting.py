@@ -16,6 +16,7 @@ MAX_EXPORT = 256 << 20
 
 _ID = re.compile(r"[0-9a-f]{32}")
 _MAX_PART = 255
+_LONG_ENOUGH = 200
 _FORBIDDEN = re.compile(r'[\x00-\x1f\\/:*?"<>|]')
 
 
@@ -24,6 +25,12 @@ def is_file_name(text: str) -> bool:
     if len(text.encode("utf-8", "surrogatepass")) > _MAX_PART or _FORBIDDEN.search(text):
         return False
     return text.rstrip(" .") == text != ""  # Windows drops dots and spaces at the end
+
+
+def to_file_name(text: str) -> str:
+    """A file name for a thing of any name; short enough for suffixes."""
+    plain = _FORBIDDEN.sub("_", text).encode("utf-8", "replace")[:_LONG_ENOUGH].decode("utf-8", "ignore")
+    return plain.rstrip(" .") or "_"
 
 
 @dataclass(frozen=True)

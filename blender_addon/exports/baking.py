@@ -7,11 +7,11 @@ import json
 from typing import Any
 
 import numpy as np
-from bpy.utils import escape_identifier
 from mathutils import Matrix
 
 from .. import compat
 from ..animation.head import HeadParts
+from ..animation.paths import bone_path, key_path
 from ..contract import rotations
 from ..rig import names
 from ..rig.shape_keys import WIDE_RANGE
@@ -54,8 +54,7 @@ def _bake_keys(head: HeadParts, moved: HeadMotion, frames: np.ndarray, scale: fl
     if targets:
         curves = compat.channels(keys, compat.new_action(f"{mesh.name} Keys"))
         for target in targets:
-            path = f'key_blocks["{escape_identifier(target.name)}"].value'
-            compat.put(curves, path, 0, frames, target.values)
+            compat.put(curves, key_path(target.name), 0, frames, target.values)
     mesh[SCALES] = json.dumps(scales(targets))
     mesh.data.update()
 
@@ -68,11 +67,21 @@ def _targets(head: HeadParts, moved: HeadMotion) -> tuple[np.ndarray, list[Targe
     targets: list[Target] = []
     for block in blocks[1:]:
         values, offsets = moved.keys[block.name], points[block.name] - points[block.relative_key.name]
+        if (group := head.mesh.vertex_groups.get(block.vertex_group)) is not None:
+            offsets *= _weights(head.mesh, group.index)[:, None]
         if names.is_identity_key(block.name) and is_still(values):
             basis += values[0] * offsets
             continue
         targets += sides(Target(block.name, offsets, values), block.slider_min)
     return basis, targets
+
+
+def _weights(mesh: Any, group: int) -> np.ndarray:
+    """(V,) of a vertex group, which holds a key back."""
+    weights = np.zeros(len(mesh.data.vertices))
+    for vertex in mesh.data.vertices:
+        weights[vertex.index] = next((entry.weight for entry in vertex.groups if entry.group == group), 0.0)
+    return weights
 
 
 def _points(block: Any) -> np.ndarray:
@@ -97,8 +106,7 @@ def _bake_rig(head: HeadParts, moved: HeadMotion, frames: np.ndarray, scale: flo
         for constraint in list(bone.constraints):
             bone.constraints.remove(constraint)
         bone.rotation_mode = "QUATERNION"
-        prefix = f'pose.bones["{escape_identifier(bone.name)}"].'
-        _put_matrices(curves, prefix, bone.name, local[bone.name], frames, scale)
+        _put_matrices(curves, bone_path(bone.name), bone.name, local[bone.name], frames, scale)
     _bake_object(rig, moved.rig, frames, scale, action)
     mesh.animation_data_clear()
     within = np.linalg.inv(moved.rig) @ moved.mesh

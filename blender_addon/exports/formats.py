@@ -21,14 +21,12 @@ class SceneExport:
     """A format.
 
     Attributes:
-        title: What it is, for people.
         suffix: What the file's name ends in, with the dot.
         write: Writes what is on a stage to a file in a folder of its own; what else it leaves there goes along.
         scale: Units to the metre.
         beside: Whether what is known about the heads stands in a `.json` beside: the format has no place for it.
     """
 
-    title: str
     suffix: str
     write: Callable[[Stage, Path], None]
     scale: float = 1.0
@@ -37,11 +35,11 @@ class SceneExport:
 
 SCENE_EXPORTS: Mapping[str, SceneExport] = MappingProxyType(
     {
-        "fbx": SceneExport("FBX", ".fbx", fbx.write, scale=100.0),
-        "glb": SceneExport("glTF", ".glb", gltf.write),
-        "usd": SceneExport("USD", ".usdc", usd.write),
-        "abc": SceneExport("Alembic", ".abc", alembic.write, beside=True),
-        "mdd": SceneExport("MDD", ".mdd", mdd.write, beside=True),
+        "fbx": SceneExport(".fbx", fbx.write, scale=100.0),
+        "glb": SceneExport(".glb", gltf.write),
+        "usd": SceneExport(".usdc", usd.write),
+        "abc": SceneExport(".abc", alembic.write, beside=True),
+        "mdd": SceneExport(".mdd", mdd.write, beside=True),
     }
 )
 

@@ -7,7 +7,6 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import bpy
 
@@ -35,12 +34,6 @@ class Stage:
     copies: Copies
     motion: Motion
     origins: Mapping[str, Mapping[str, object]]
-
-    @property
-    def objects(self) -> list[Any]:
-        """All that is exported: rigs, meshes, the camera."""
-        heads = [item for head in self.copies.heads for item in (head.rig, head.mesh)]
-        return heads + ([self.copies.camera] if self.copies.camera else [])
 
 
 @contextmanager

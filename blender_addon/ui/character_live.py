@@ -62,9 +62,14 @@ def follow(scene_uid: int, take: Take) -> None:
 def end() -> None:
     """Let the character stand as it did before."""
     global _following
+    stand()
+    _following = None
+
+
+def stand() -> None:
+    """Let the character stand as it did before until the next frame comes, for a file that is saved meanwhile."""
     if _following is not None:
         put_back(_following.saved, bpy.data.objects)
-    _following = None
 
 
 def forget() -> None:

@@ -8,7 +8,8 @@ from typing import Any
 import bpy
 from bpy.props import BoolProperty, StringProperty
 
-from ..character.actions import clear_sent, sent_actions
+from ..animation.nla import scene_frame
+from ..character.actions import clear_sent, no_take, sent_actions
 from ..character.apply import SendOptions, send_take
 from ..character.profile import Profile
 from ..character.profile_file import load_profile, save_profile
@@ -17,7 +18,7 @@ from ..character.targets import forget
 from ..contract.errors import ErrorCode, MienError
 from . import character_state, smoothing
 from .character_properties import ensure_rows, profile_of, put_profile
-from .character_state import character_problem, chosen_character
+from .character_state import character_problem, chosen_character, hint
 from .take_operators import has_take
 from .takes import active_take, start_of
 
@@ -85,11 +86,15 @@ class MIEN_OT_send_take(bpy.types.Operator):
 
 
 def _options(item: Any, scene: Any) -> SendOptions:
-    """Where a head performs the take; else where the capture's options say."""
-    for _, _, record in smoothing.playing(item):
-        return SendOptions(record.start, record.timing, record.rate, item.path)
+    """Where a head performs the take, also in a strip that was moved or stretched; else where the options say."""
+    for head, action, record in smoothing.playing(item):
+        start = scene_frame(head, action, record.start)
+        stretch = scene_frame(head, action, record.start + 1.0) - start
+        timing = record.timing if stretch == 1.0 and start.is_integer() else "source"
+        return SendOptions(start, timing, record.rate * stretch, item.path, *smoothing.sliders(item))
     settings = scene.mien
-    return SendOptions(start_of(settings, scene, smoothing.load(item)), settings.timing, take_file=item.path)
+    start = start_of(settings, scene, smoothing.load(item))
+    return SendOptions(start, settings.timing, None, item.path, *smoothing.sliders(item))
 
 
 def _summary(sent: Any) -> str:
@@ -103,7 +108,7 @@ class MIEN_OT_follow_live(bpy.types.Operator):
 
     bl_idname = "mien.follow_live"
     bl_label = "Live"
-    bl_options = {"REGISTER"}
+    bl_options = {"REGISTER", "UNDO"}
 
     @classmethod
     def poll(cls, context: Any) -> bool:
@@ -132,12 +137,13 @@ class MIEN_OT_clear_character(bpy.types.Operator):
     def poll(cls, context: Any) -> bool:
         """A character, which may be named by the script."""
         try:
-            playing = sent_actions(chosen_character(context.scene, context.view_layer))
+            character = chosen_character(context.scene, context.view_layer)
         except MienError:
             return True  # which is said when it runs
-        if not playing:
-            cls.poll_message_set("This character plays no take; press Send Take")
-        return bool(playing)
+        if sent_actions(character):
+            return True
+        cls.poll_message_set(hint(no_take(character)))
+        return False
 
     def execute(self, context: Any) -> set[str]:
         """Clear it."""

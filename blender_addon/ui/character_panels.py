@@ -11,7 +11,7 @@ import bpy
 from ..character.matching import Found, State, missing
 from ..character.sources import MOTIONS, label
 from ..contract.vrm import RULES
-from .character_state import chosen_item, fill_later, last_shown, shown
+from .character_state import chosen_item, fill_later, last_shown, shown, smoothed_since
 from .panel_base import MienPanel, draw_lines, line_width
 
 _ICONS = {
@@ -63,7 +63,9 @@ class MIEN_PT_character(MienPanel, bpy.types.Panel):
         item = chosen_item(context.scene, context.view_layer)
         if settings.target is None and item is not None and state.problem is None:
             layout.label(text=f"Active: {item.name}", icon="OBJECT_DATA")
-        layout.prop(settings, "profile")
+        column = layout.column()
+        column.use_property_split, column.use_property_decorate = True, False
+        column.prop(settings, "profile")
         row = layout.row(align=True)
         row.operator("mien.load_profile", icon="FILEBROWSER")
         row.operator("mien.save_profile", icon="FILE_TICK")
@@ -76,6 +78,8 @@ class MIEN_PT_character(MienPanel, bpy.types.Panel):
             _draw_channel(layout, settings, state.found, width)
         else:
             fill_later(context.scene)
+        if smoothed_since(context):
+            layout.label(text="Smoothed since: send again", icon="INFO")
         column = layout.column(align=True)
         column.operator("mien.send_take", icon="EXPORT")
         row = column.row(align=True)
@@ -124,7 +128,8 @@ class MIEN_PT_character_options(MienPanel, bpy.types.Panel):
     def draw(self, context: Any) -> None:
         """Draw the options of the profile."""
         column, settings = self.layout.column(), context.scene.mien.character
-        column.prop(settings, "name")
+        column.use_property_split, column.use_property_decorate = True, False
+        column.prop(settings, "name", text="Name")
         column.prop(settings, "facing")
         column.prop(settings, "place")
         column.prop(settings, "widen")

@@ -10,11 +10,14 @@ from typing import Any
 
 import bpy
 
+from ..character.actions import read_record, sent_actions
 from ..character.matching import Found
 from ..character.profile import Profile
 from ..character.targets import Character, character_of, match_character, read_parts
 from ..contract.errors import MienError
+from . import smoothing
 from .character_properties import ensure_rows, profile_of
+from .takes import active_take
 
 _FRESH_SECONDS = 0.3
 
@@ -63,8 +66,30 @@ def character_problem(context: Any) -> str:
     try:
         chosen_character(context.scene, context.view_layer)
     except MienError as error:
-        return f"{error.message} {error.remedy}".rstrip(".")
+        return hint(error)
     return ""
+
+
+def hint(error: MienError) -> str:
+    """An error as a poll says it."""
+    return f"{error.message} {error.remedy}".rstrip(".")
+
+
+def smoothed_since(context: Any) -> bool:
+    """Whether the chosen take's sliders were moved since it was sent to the chosen character, which plays it."""
+    item = active_take(context)
+    if item is None:
+        return False
+    try:
+        character = chosen_character(context.scene, context.view_layer)
+    except MienError:
+        return False
+    records = [read_record(action) or {} for action in sent_actions(character).values()]
+    return any(
+        record.get("take_file") == item.path and not smoothing.follows(item, record["smoothing"], record["groups"])
+        for record in records
+        if "smoothing" in record
+    )
 
 
 def shown(context: Any) -> Shown:

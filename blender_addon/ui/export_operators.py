@@ -12,9 +12,10 @@ from bpy_extras.io_utils import ExportHelper
 
 from ..animation.head import parts_of
 from ..contract.errors import ErrorCode, MienError
-from ..contract.take import Take
+from ..contract.exporting import to_file_name
 from ..exports.formats import SCENE_EXPORTS
 from ..rig import names
+from . import smoothing
 from .active_head import NO_HEAD, active_head
 from .export_properties import HEAD_FORMATS, chosen_formats
 from .exporting import HeadTask
@@ -87,7 +88,7 @@ class MIEN_OT_export_head(bpy.types.Operator, _ToFile):
             return {"CANCELLED"}
         only = next(iter(self.formats)) if len(self.formats) == 1 else None  # whose file the browser can look for
         suffix = SCENE_EXPORTS[only].suffix if only else ""
-        self.filepath = self.filepath or f"{active_head(context).name}{suffix}"
+        self.filepath = self.filepath or f"{to_file_name(active_head(context).name)}{suffix}"
         return ExportHelper.invoke(self, context, event)
 
     def draw(self, context: Any) -> None:
@@ -131,7 +132,7 @@ def _paths(filepath: str, formats: list[str]) -> dict[str, Path]:
 
 
 class MIEN_OT_export_take(bpy.types.Operator, _ToFile):
-    """Write the chosen take in a format of other programs; the backend does it, also one on another machine"""
+    """Write the chosen take, as its sliders smooth it, in a format of other programs; the backend does it"""
 
     bl_idname = "mien.export_take"
     bl_label = "Export Take"
@@ -158,7 +159,7 @@ class MIEN_OT_export_take(bpy.types.Operator, _ToFile):
         """Open the file browser."""
         self.format = self.format or context.scene.mien.export.take_format
         suffix = session().exports.suffix(self.format)
-        self.filepath = self.filepath or f"{active_take(context).name}{suffix}"
+        self.filepath = self.filepath or f"{to_file_name(active_take(context).name)}{suffix}"
         return ExportHelper.invoke(self, context, event)
 
     def execute(self, context: Any) -> set[str]:
@@ -168,8 +169,8 @@ class MIEN_OT_export_take(bpy.types.Operator, _ToFile):
         try:
             if not self.filepath or not path.name:
                 raise MienError(ErrorCode.USAGE, "No file is named.", "Choose a folder and type a name.")
-            take, current = Take.load(active_take(context).path), session()
-            current.exports.add_take(current.client(), take, name, path)
+            current = session()
+            current.exports.add_take(current.client(), smoothing.smoothed(active_take(context)), name, path)
         except MienError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}

@@ -32,7 +32,10 @@ class MIEN_PT_export(MienPanel, bpy.types.Panel):
         column.operator("mien.export_head", icon="EXPORT")
         column = layout.column(align=True)
         column.label(text=take.name if take else "No Take Chosen", icon="ACTION")
-        column.prop(settings, "take_format", text="")
+        row = column.row(align=True)
+        row.prop(settings, "take_format", text="")
+        if not (current.exports.listed or current.client_error):
+            row.operator("mien.check_backend", text="More Formats")  # which the backend tells once it runs
         column.operator("mien.export_take", icon="EXPORT")
         if waiting := current.exports.running:
             row = layout.row(align=True)

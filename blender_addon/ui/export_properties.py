@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 import bpy
-from bpy.props import BoolProperty, EnumProperty
+from bpy.props import BoolProperty, EnumProperty, StringProperty
 
 HEAD_FORMATS = [
     ("fbx", "FBX", "Mesh, bones and blend shapes in centimetres, for game engines and Maya", 1),
@@ -28,6 +28,16 @@ def _take_formats(_settings: Any, _context: Any) -> list[tuple[str, str, str]]:
     return _take_items
 
 
+def _get_format(settings: Any) -> int:
+    """By its name, since the backend may tell of others than when it was chosen; the first one where it is not told."""
+    names = [name for name, _, _ in _take_formats(settings, None)]
+    return names.index(settings.take_format_name) if settings.take_format_name in names else 0
+
+
+def _set_format(settings: Any, value: int) -> None:
+    settings.take_format_name = _take_items[value][0]
+
+
 def _switch(name: str) -> Any:
     """A switch of its own for each format: a click on one of a set of flags would switch the others off."""
     label, description = next((label, text) for key, label, text, _ in HEAD_FORMATS if key == name)
@@ -43,7 +53,14 @@ class MienExportSettings(bpy.types.PropertyGroup):
     abc: _switch("abc")
     mdd: _switch("mdd")
     take_format: EnumProperty(
-        name="Take Format", description="What the chosen take is written to, by the backend", items=_take_formats
+        name="Take Format",
+        description="What the chosen take is written to, by the backend",
+        items=_take_formats,
+        get=_get_format,
+        set=_set_format,
+    )
+    take_format_name: StringProperty(
+        name="Take Format Name", description="Name of the format that was chosen", options={"HIDDEN"}
     )
 
 

@@ -18,7 +18,7 @@ from .. import compat
 from ..client.events import Event, ExportFailed, FormatsListed, TakeExported
 from ..client.jobs import Client
 from ..contract.errors import ErrorCode, MienError
-from ..contract.exporting import TakeFormat
+from ..contract.exporting import TakeFormat, is_file_name
 from ..contract.take import Take
 from ..exports.formats import export_heads
 from ..exports.whole import write_files
@@ -51,11 +51,13 @@ class Exports:
 
     Attributes:
         formats: In which takes can be written.
+        listed: Whether the backend has told of them.
         problems: Why those that were asked for last failed.
     """
 
     def __init__(self) -> None:
         self.formats: tuple[TakeFormat, ...] = (NPZ,)
+        self.listed = False
         self.problems: list[MienError] = []
         self._heads: deque[HeadTask] = deque()
         self._takes: dict[str, Path] = {}
@@ -80,11 +82,14 @@ class Exports:
             path: The file.
 
         Raises:
-            MienError: BAD_MESSAGE for a path that is no file's.
+            MienError: USAGE for a name that not every system takes.
         """
         self._begin()
         suffix = self.suffix(name)
         stem = stem_of(path.name, suffix)
+        if not is_file_name(stem):
+            message = f"'{stem}' is no name for a file on every system."
+            raise MienError(ErrorCode.USAGE, message, 'Choose one without / \\ : * ? " < > | and dots at the end.')
         self._takes[client.export_take(take, name, stem)] = path.with_name(f"{stem}{suffix}")
 
     def suffix(self, name: str) -> str:
@@ -117,7 +122,7 @@ class Exports:
     def handle(self, event: Event) -> bool:
         """Take note of what came of exports; says whether it was about them."""
         if isinstance(event, FormatsListed):
-            self.formats = event.formats
+            self.formats, self.listed = event.formats, True
         elif isinstance(event, TakeExported):
             if path := self._takes.pop(event.export, None):
                 contents = {file.path: file.data.tobytes() for file in event.files}

@@ -27,7 +27,7 @@ class MIEN_OT_import_take(bpy.types.Operator, ImportHelper):
 
     bl_idname = "mien.import_take"
     bl_label = "Import Take"
-    bl_options = {"REGISTER", "UNDO"}
+    bl_options = {"REGISTER"}  # what waits for its head becomes an undo step when that is there
 
     filepath: StringProperty(
         name="Take", description="A .take.npz; without one the file browser opens", subtype="FILE_PATH",
@@ -64,7 +64,7 @@ class MIEN_OT_import_take(bpy.types.Operator, ImportHelper):
         """Import them; one that cannot be read is told and does not stop the others."""
         folder = os.path.dirname(self.filepath)
         paths = [os.path.join(folder, item.name) for item in self.files if item.name] or [self.filepath]
-        done = 0
+        done, before = 0, len(context.scene.mien.takes)
         for path in dict.fromkeys(map(bpy.path.abspath, paths)):
             try:
                 for warning in self._import(context, path, alone=len(paths) == 1):
@@ -72,6 +72,8 @@ class MIEN_OT_import_take(bpy.types.Operator, ImportHelper):
                 done += 1
             except MienError as error:
                 self.report({"ERROR"}, str(error))
+        if len(context.scene.mien.takes) > before:
+            bpy.ops.ed.undo_push(message=self.bl_label)
         return {"FINISHED"} if done else {"CANCELLED"}
 
     def _import(self, context: Any, path: str, alone: bool) -> tuple[str, ...]:

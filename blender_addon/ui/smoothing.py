@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import bpy
@@ -41,10 +41,15 @@ def _factors(item: Any) -> dict[str, float]:
     return {group: round(getattr(item, f"smooth_{group}"), 4) for group in GROUPS}
 
 
-def _follows(item: Any, record: TakeRecord) -> bool:
-    """Whether curves are smoothed as the sliders of a take say; sliders are of single precision."""
-    pairs = [(item.smoothing, record.smoothing)]
-    pairs += [(factor, record.groups.get(group, 1.0)) for group, factor in _factors(item).items()]
+def sliders(item: Any) -> tuple[float, dict[str, float]]:
+    """What the sliders of a take say: the strength, and factors on it by group."""
+    return round(item.smoothing, 4), _factors(item)
+
+
+def follows(item: Any, strength: float, groups: Mapping[str, float]) -> bool:
+    """Whether curves of this smoothing are as the sliders of a take say; sliders are of single precision."""
+    pairs = [(item.smoothing, strength)]
+    pairs += [(factor, groups.get(group, 1.0)) for group, factor in _factors(item).items()]
     return all(abs(one - other) < _SAME for one, other in pairs)
 
 
@@ -121,14 +126,16 @@ def apply(item: Any, force: bool = False) -> None:
     global _cost
     begin = time.perf_counter()
     _problems.pop(item.path, None)
-    late = [(head, action) for head, action, record in playing(item) if not _follows(item, record)]
+    late = [
+        (head, action) for head, action, record in playing(item) if not follows(item, record.smoothing, record.groups)
+    ]
     if not late:
         return
     try:
         take = _take(item.path)
         for head, action in late:
             sure = force or time.monotonic() - _written.get(action.name, -_TRUST_SECONDS) < _TRUST_SECONDS
-            resmooth(head, take, round(item.smoothing, 4), _factors(item), sure, action)
+            resmooth(head, take, *sliders(item), sure, action)
             _written[action.name] = time.monotonic()
     except MienError as error:
         _problems[item.path] = _with_remedy(error)
@@ -150,13 +157,11 @@ def smoothed(item: Any) -> Take:
     Raises:
         MienError: What reading it raises.
     """
-    take, strength = _take(item.path), round(item.smoothing, 4)
-    plain = abs(strength - take.meta.smoothing) < _SAME and all(
-        abs(factor - 1.0) < _SAME for factor in _factors(item).values()
-    )
+    take = _take(item.path)
+    plain = follows(item, take.meta.smoothing, {})
     if plain or len(take) == 1 or "raw_expression" not in take.extra:  # takes of other makers have nothing to smooth
         return take
-    return smooth(take, strength, _factors(item))
+    return smooth(take, *sliders(item))
 
 
 def _with_remedy(error: MienError) -> MienError:

@@ -243,7 +243,7 @@ class MIEN_OT_capture_again(bpy.types.Operator):
         if not has_take(cls, context):
             return False
         if not active_take(context).request:
-            cls.poll_message_set("This take was recorded live, so there is no source to capture again")
+            cls.poll_message_set("This take was recorded live or imported; no source of it can be captured again here")
             return False
         return True
 

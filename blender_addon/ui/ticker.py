@@ -10,7 +10,7 @@ import bpy
 from ..client.events import ClientState
 from ..contract.errors import ErrorCode, MienError
 from ..rig import preview
-from . import smoothing
+from . import character_live, smoothing
 from .session import Session, present_session
 from .tell import redraw
 
@@ -84,9 +84,10 @@ def after_load(*_: object) -> None:
 
 @bpy.app.handlers.persistent
 def before_save(*_: object) -> None:
-    """The file is saved with what runs."""
+    """The file is saved with what runs, but not in the pose of a live capture."""
     if current := present_session():
         current.remember()
+        character_live.stand()
 
 
 @bpy.app.handlers.persistent

@@ -86,6 +86,7 @@ def mien(enabled: None) -> Callable[[str], ModuleType]:
     import bpy
 
     bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+    importlib.import_module(f"{PACKAGE}.ui.smoothing").forget()  # on a busy machine the last test's slider was slow
     return lambda name: importlib.import_module(f"{PACKAGE}.{name}")
 
 

@@ -132,6 +132,26 @@ def test_a_take_is_sent_and_undone_in_one_step(mien: Any, tmp_path: Path) -> Non
     assert len(mien("compat").fcurves_of(bpy.data.objects["Bob"].data.shape_keys)) == 50
 
 
+def test_a_take_that_is_smoothed_after_it_was_sent_is_told(mien: Any, tmp_path: Path) -> None:
+    import bpy
+
+    smoothing = mien("contract.smoothing")
+    active(made.mpfb_character(mien)[0])
+    item = listed(mien, tmp_path, smoothing.with_raw(made.lively_take(mien)))
+    other = listed(mien, tmp_path, smoothing.with_raw(made.lively_take(mien, source="other.mp4")))
+    bpy.context.scene.mien.active_take = 0
+    settings(mien)
+    told = "Smoothed since: send again"
+    for change in ({"smoothing": 0.9}, {"smooth_lids": 0.2}):
+        bpy.ops.mien.send_take()
+        assert told not in drawn(mien)
+        for name, value in change.items():
+            setattr(item, name, value)
+        assert told in drawn(mien)
+    bpy.context.scene.mien.active_take = 1
+    assert other.smoothing == 0.0 and told not in drawn(mien)  # which the character does not play
+
+
 def test_rows_of_the_list_are_what_is_sent(mien: Any, tmp_path: Path) -> None:
     import bpy
 
@@ -216,7 +236,7 @@ def test_buttons_say_what_is_missing(mien: Any, tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="Select the character's face"):
         bpy.ops.mien.follow_live()
     active(made.vrm_character())
-    with pytest.raises(RuntimeError, match="plays no take; press Send Take"):
+    with pytest.raises(RuntimeError, match="'Mei' plays no take. Send one to it first"):
         bpy.ops.mien.clear_character()
     take = made.lively_take(mien)
     meta = replace(take.meta, channels=tuple(f"e{n}" for n in range(len(take.meta.channels))))
@@ -262,6 +282,18 @@ def test_the_character_performs_as_the_captured_head_does(panel: Panel, mien: An
     np.testing.assert_allclose(
         made.bone_turns(rig, "jaw", scene, frames), made.bone_turns(head.parent, "jaw", scene, frames), atol=2e-5
     )
+    mien("animation.nla").push_to_nla(head)
+    for owner in (head.parent, head.data.shape_keys):  # later, and half as fast
+        strip = owner.animation_data.nla_tracks[0].strips[0]
+        strip.frame_start_ui = 40.5
+        strip.scale = 2.0
+    assert bpy.ops.mien.send_take() == {"FINISHED"}
+    for key in ("mouthSmileLeft", "mouthFunnel"):
+        np.testing.assert_allclose(
+            made.key_values(body, f"ARKit_{key}", scene, range(41, 87)),
+            made.key_values(head, key, scene, range(41, 87)),
+            atol=2e-5,
+        )
 
 
 def test_the_character_follows_a_live_capture_and_stands_as_before_afterwards(
@@ -281,6 +313,9 @@ def test_the_character_follows_a_live_capture_and_stands_as_before_afterwards(
     bpy.ops.mien.follow_live()  # off
     assert smile.value == pytest.approx(0.125) and tuple(head.rotation_quaternion) == (1.0, 0.0, 0.0, 0.0)
     bpy.ops.mien.follow_live()
+    panel.until(lambda: abs(smile.value - 0.125) > 1e-3)
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "live.blend"), copy=True)
+    assert smile.value == pytest.approx(0.125)  # so it is in the file
     panel.until(lambda: abs(smile.value - 0.125) > 1e-3)
     bpy.ops.mien.stop_live()
     panel.finish()

@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import characters as made
 import numpy as np
 import pytest
+from make_head import moving_take, synthetic_head
+from staging import Stage
 
 FRAMES = range(1, 25)
 
@@ -72,6 +75,23 @@ def test_a_turned_and_scaled_character_is_turned_about_its_own_axes(mien: Any) -
     for name, expected in turns_of(mien, take).items():
         found = made.bone_turns(rig, name, bpy.context.scene, FRAMES)
         np.testing.assert_allclose(found, own @ expected @ own.T, atol=2e-5, err_msg=name)
+
+
+@pytest.mark.parametrize(("size", "unit"), [(1.0, 1.0), (0.01, 1.0), (1.0, 0.01)])
+def test_the_head_goes_as_far_as_it_went_in_scenes_of_all_units(mien: Any, size: float, unit: float) -> None:
+    import bpy
+
+    scene, rig = bpy.context.scene, made.boned_rig("Rig")
+    rig.scale, scene.unit_settings.scale_length = (size,) * 3, unit
+    bpy.context.view_layer.update()
+    take = made.lively_take(mien)
+    send(mien, rig, take, mien("character.profile").Profile(place=True))
+    places = []
+    for frame in FRAMES:
+        scene.frame_set(frame)
+        places.append(np.array(rig.matrix_world @ rig.pose.bones["head"].head) * unit)
+    far = np.linalg.norm(np.array(places) - places[0], axis=1)
+    np.testing.assert_allclose(far, np.linalg.norm(take.translation - take.translation[0], axis=1), atol=1e-5)
 
 
 def test_a_vrm_character_takes_its_expressions(mien: Any) -> None:
@@ -306,6 +326,10 @@ def test_the_action_can_become_a_strip(mien: Any) -> None:
     found = made.key_values(body, "ARKit_mouthSmileLeft", scene, FRAMES)
     np.testing.assert_allclose(found, mien("contract.arkit").arkit_curves(take).weight("mouthSmileLeft"), atol=1e-6)
     np.testing.assert_allclose(made.bone_turns(rig, "jaw", scene, FRAMES), turns_of(mien, take)["jaw"], atol=2e-5)
+    mien("character.actions").clear_sent(character(mien, body))  # the brows still play it
+    with pytest.raises(mien("contract.errors").MienError, match="are strips.*Delete the strips"):
+        mien("character.actions").clear_sent(character(mien, body))
+    np.testing.assert_allclose(made.key_values(body, "ARKit_mouthSmileLeft", scene, FRAMES), found, atol=1e-6)
 
 
 def test_what_cannot_be_keyed_says_why(mien: Any, tmp_path: Any) -> None:
@@ -362,6 +386,20 @@ def test_what_is_no_character_is_refused(mien: Any) -> None:
     with pytest.raises(error, match="drives nothing of 'Plain'. Choose a character"):
         send(mien, plain, made.lively_take(mien))
     assert not bpy.data.actions
+
+
+def test_teeth_on_a_captured_head_leave_its_performance_alone(mien: Any, tmp_path: Path) -> None:
+    head = synthetic_head(1)
+    stage = Stage(mien, head, moving_take(head, 6), tmp_path, start=1)
+    teeth = made.keyed_mesh("Teeth", ["jawOpen", "mouthSmileLeft"], stage.rig)
+    before = stage.action
+    sent = send(mien, teeth, made.lively_take(mien))
+    assert (sent.keys, sent.bones) == (2, 0)
+    assert stage.action == before and not stage.rig.animation_data.nla_tracks
+    assert mien("animation.smooth").record_of(stage.mesh) is not None
+    for item in (stage.mesh, stage.rig):
+        with pytest.raises(mien("contract.errors").MienError, match="captured head"):
+            character(mien, item, teeth)
 
 
 def test_meshes_of_other_characters_are_left_alone(mien: Any) -> None:

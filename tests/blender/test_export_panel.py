@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -158,10 +159,64 @@ def test_a_take_is_written_by_the_backend(panel: Panel, mien: Any, captured: Any
     panel.until(lambda: not panel.session.exports.running)
     take = mien("contract.take").Take
     assert len(take.load(path)) == len(take.load(bpy.context.scene.mien.takes[0].path)) == 8
+    bpy.context.scene.mien.takes[0].smoothing = 0.9
+    bpy.ops.mien.export_take(filepath=str(path), format="npz", wait=True)
+    seen = mien("contract.smoothing").smooth(take.load(bpy.context.scene.mien.takes[0].path), 0.9)
+    np.testing.assert_array_equal(take.load(path).expression, seen.expression)
+    assert take.load(path).meta.smoothing == 0.9
     with pytest.raises(RuntimeError, match="no take format 'nonsense'"):
         bpy.ops.mien.export_take(filepath=str(path), format="nonsense", wait=True)
     with pytest.raises(RuntimeError, match="none/x.take.npz"):
         bpy.ops.mien.export_take(filepath=str(tmp_path / "none" / "x.take.npz"), format="npz", wait=True)
+
+
+def test_the_chosen_format_is_kept_by_its_name(panel: Panel, mien: Any) -> None:
+    import bpy
+
+    form, settings = mien("contract.exporting").TakeFormat, bpy.context.scene.mien.export
+    few, more = mien("ui.exporting").NPZ, form("livelink", "Live Link Face", ".csv")
+    exports = panel.session.exports
+    exports.formats = (few, more)
+    assert settings.take_format == "npz"
+    settings.take_format = "livelink"
+    exports.formats = (form("arkit", "ARKit", ".csv"), few, more)
+    assert settings.take_format == "livelink"
+    exports.formats = (few,)  # another Blender, before the backend runs
+    assert settings.take_format == "npz"
+    exports.formats = (more, few)
+    assert settings.take_format == "livelink"
+
+
+def test_formats_are_fetched_from_the_panel_where_no_backend_runs(mien: Any, monkeypatch: Any) -> None:
+    import bpy
+
+    session = mien("ui.session").session()
+    button = "operator:mien.check_backend:More Formats"
+    monkeypatch.setattr(type(session), "client_error", None)
+    assert button in draw(bpy.types.MIEN_PT_export)
+    session.exports.handle(mien("client.events").FormatsListed((mien("ui.exporting").NPZ,)))
+    assert button not in draw(bpy.types.MIEN_PT_export)
+    mien("ui.session").end_session()
+
+
+def test_a_name_that_is_no_files_is_refused_at_once(panel: Panel, captured: Any, tmp_path: Path) -> None:
+    import bpy
+
+    with pytest.raises(RuntimeError, match="'a:b' is no name for a file on every system"):
+        bpy.ops.mien.export_take(filepath=str(tmp_path / "a:b.take.npz"), format="npz")
+    assert not panel.session.exports.running
+
+
+@pytest.mark.parametrize("verb", ["head", "take"])
+def test_the_file_browser_proposes_a_name(panel: Panel, mien: Any, captured: Any, monkeypatch: Any, verb: str) -> None:
+    import bpy
+
+    captured.name = bpy.context.scene.mien.takes[0].name = "Ann/a: 1"
+    chosen = SimpleNamespace(filepath="", format="npz", formats={"fbx"}, execute=None)
+    monkeypatch.setattr(mien("ui.export_operators").ExportHelper, "invoke", lambda *_: {"RUNNING_MODAL"})
+    operator = getattr(mien("ui.export_operators"), f"MIEN_OT_export_{verb}")
+    assert operator.invoke(chosen, bpy.context, None) == {"RUNNING_MODAL"}
+    assert chosen.filepath == {"head": "Ann_a_ 1.fbx", "take": "Ann_a_ 1.take.npz"}[verb]
 
 
 def test_a_take_is_written_after_the_backend_was_killed(panel: Panel, captured: Any, tmp_path: Path) -> None:
@@ -177,10 +232,12 @@ def test_a_farms_take_comes_with_a_head_that_is_fetched(panel: Panel, mien: Any,
     import bpy
 
     bpy.ops.ed.undo_push(message="Before")
+    bpy.context.scene.render.fps = 30
+    bpy.ops.ed.undo_push(message="Rate")
     assert "operator:mien.import_take" in draw(bpy.types.MIEN_PT_takes)
     bpy.context.scene.frame_set(21)
     path = take_file(tmp_path)
-    assert bpy.ops.mien.import_take(filepath=str(path)) == {"FINISHED"}
+    assert bpy.ops.mien.import_take("EXEC_DEFAULT", True, filepath=str(path)) == {"FINISHED"}
     assert panel.session.imports.running == ["farm.take.npz"]
     assert any("waits for its head" in text for text in draw(bpy.types.MIEN_PT_takes))
     panel.until(lambda: not panel.session.imports.running)
@@ -189,13 +246,21 @@ def test_a_farms_take_comes_with_a_head_that_is_fetched(panel: Panel, mien: Any,
     (take,) = bpy.context.scene.mien.takes
     assert (take.path, take.frames, take.name) == (str(path), 10, head.parent.animation_data.action.name)
     bpy.ops.ed.undo()
-    assert not bpy.data.objects and not bpy.context.scene.mien.takes
+    assert not bpy.data.objects and not bpy.context.scene.mien.takes and bpy.context.scene.render.fps == 30
+    bpy.ops.ed.undo()
+    assert bpy.context.scene.render.fps == 24
 
 
 def test_a_take_goes_onto_the_active_head_or_only_into_the_list(panel: Panel, captured: Any, tmp_path: Path) -> None:
     import bpy
 
     settings, count = bpy.context.scene.mien, len(bpy.data.objects)
+    before = captured.parent.animation_data.action
+    bpy.ops.ed.undo_push(message="Before")
+    bpy.ops.mien.import_take(filepath=str(take_file(tmp_path)))
+    bpy.ops.ed.undo()
+    settings, captured = bpy.context.scene.mien, bpy.context.object
+    assert len(settings.takes) == 1
     before = captured.parent.animation_data.action
     bpy.ops.mien.import_take(filepath=str(take_file(tmp_path)))
     assert len(bpy.data.objects) == count and captured.parent.animation_data.action != before

@@ -52,6 +52,7 @@ def test_blenders_own_tool_accepts_it(package: Path) -> None:
 def test_it_holds_the_addon_and_nothing_else(package: Path) -> None:
     names = zipfile.ZipFile(package).namelist()
     assert {"__init__.py", "blender_manifest.toml", "LICENSE", "contract/version.py", "ui/__init__.py"} <= set(names)
+    assert "character/rigify.json" in names
     assert not [name for name in names if name.startswith(("backend", "tests")) or name == "headless.py"]
     assert package.name == f"mien-{VERSION}.zip"
     assert package.stat().st_size < 12e6

@@ -21,7 +21,7 @@ def test_wheel_holds_code_data_and_command(sources, tmp_path):
         names = set(archive.namelist())
         info = f"mien-{VERSION}.dist-info"
         assert "mien = backend.cli:run" in archive.read(f"{info}/entry_points.txt").decode()
-    for suffix in (".py", ".npz", ".npy"):
+    for suffix in (".py", ".npz", ".npy", ".j2", ".json"):
         ours = {path.relative_to(sources).as_posix() for path in packages if path.suffix == suffix}
         assert ours
         assert ours <= names

@@ -19,7 +19,7 @@ from backend.server.exporting import Exporter, write
 from blender_addon.client.events import ExportFailed, FormatsListed, TakeExported
 from blender_addon.contract import messages as m
 from blender_addon.contract.errors import ErrorCode, MienError
-from blender_addon.contract.exporting import ExportedFile, is_file_name
+from blender_addon.contract.exporting import ExportedFile, is_file_name, to_file_name
 from blender_addon.contract.take import Take
 from tests.backend.server.raw import backend, raw
 from tests.client_driver import driving
@@ -159,6 +159,22 @@ def test_names_that_lead_elsewhere_are_refused(name):
         asked(stem=name)
     with pytest.raises(MienError):
         ExportedFile(f"fine/{name}" if "/" not in name else f"/{name}", np.zeros(1, np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("name", "made"),
+    [
+        ("Ann/a: 1", "Ann_a_ 1"),
+        ("a\\b|c*?.", "a_b_c__"),
+        (" . ", "_"),
+        ("", "_"),
+        ("阿丽丝", "阿丽丝"),
+        ("x" * 300, "x" * 200),
+    ],
+)
+def test_names_of_all_kinds_become_names_of_files(name, made):
+    assert to_file_name(name) == made
+    assert is_file_name(made)
 
 
 @pytest.mark.parametrize("name", ["shot_010", "Åsa 2", ".hidden", "a.take.npz"])
