@@ -62,6 +62,14 @@ class Driver:
             self.pump()
             time.sleep(0.002)
 
+    def pump_until(self, done: Callable[[], bool], patience: float = PATIENCE) -> None:
+        """Pump until something is so; what arrives meanwhile waits to be looked at."""
+        end = time.monotonic() + patience
+        while not done():
+            assert time.monotonic() < end, f"waited in vain; state: {self.client.message}"
+            self.pump()
+            time.sleep(0.002)
+
     def wait_for(self, kind: type, patience: float = PATIENCE) -> Event:
         """Pump until an event of this kind arrives."""
         return self.until(lambda event: isinstance(event, kind), patience)

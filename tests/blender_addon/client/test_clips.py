@@ -359,9 +359,11 @@ def test_lost_replies_change_nothing(tmp_path, monkeypatch):
         job = driver.client.capture(options)
         clips = driver.client.capture(clip(tmp_path, frames=20))
         wanted = [LiveAction.RECORD, LiveAction.STOP_RECORDING, LiveAction.NEUTRAL, LiveAction.NEUTRAL, LiveAction.END]
-        for action in wanted:
+        for count, action in enumerate(wanted, start=1):
             driver.wait_for(PreviewReady)
             driver.client.control_live(job, action)
+            # Two actions before one frame would record nothing.
+            driver.pump_until(lambda count=count: len(lines(tmp_path / "log")) >= count)
         ended = {event.job: event for event in (driver.wait_for(CaptureFinished), driver.wait_for(CaptureFinished))}
         assert ended.keys() == {job, clips}
         assert ended[job].report == {"recordings": 1}
