@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from backend import blender
 from backend.capture_files import Written
@@ -49,15 +48,15 @@ def write_formats(
     if scenes := [name for name in shot.formats if name in SCENE_FORMATS]:
         _tell(progress, scenes)
         try:
-            told = _scenes(task, scenes, written, folder, workshop, progress)
+            made = _scenes(task, scenes, written, folder, workshop, progress)
         except MienError as error:
             if error.code is ErrorCode.CANCELLED:
                 raise
             failures += [Failure.of(name, error) for name in scenes]
         else:
-            files += [Path(path) for paths in told["files"].values() for path in paths]
-            failures += [Failure(name, **error) for name, error in told["failed"].items()]
-            warnings += told["warnings"]
+            files += made.paths
+            failures += [Failure.of(name, error) for name, error in made.failed.items()]
+            warnings += made.warnings
     return files, failures, warnings
 
 
@@ -76,8 +75,8 @@ def _exported(takes: Sequence[Path], name: str, folder: Path) -> list[Path]:
 
 def _scenes(
     task: Task, names: Sequence[str], written: Written, folder: Path, workshop: Workshop, progress: Progress
-) -> dict[str, Any]:
-    """All takes of the shot in one scene, in formats that Blender writes; what `blender.export_scene` tells."""
+) -> blender.SceneFiles:
+    """All takes of the shot in one scene, in formats that Blender writes."""
     shot, result = task.shot, written.result
     program = workshop.blender(progress)
     head = workshop.session(shot.options.device).head(shot.options.head)

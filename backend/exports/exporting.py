@@ -186,13 +186,10 @@ def _write_scenes(
     source = Path(job.take.meta.source)
     shown = source if os.path.exists(source) else None
     takes = [job.path.absolute()]
-    told = blender.export_scene(program, head, takes, shown, scenes, progress, timing=options.timing or "conform")
-    done.written += [Path(path) for paths in told["files"].values() for path in paths]
-    done.notes += [str(sentence) for sentence in told.get("warnings", ())]
-    done.failed += [
-        MienError(ErrorCode(error["code"]), error["message"], error["remedy"])
-        for error in told.get("failed", {}).values()
-    ]
+    made = blender.export_scene(program, head, takes, shown, scenes, progress, timing=options.timing or "conform")
+    done.written += made.paths
+    done.notes += made.warnings
+    done.failed += made.failed.values()
 
 
 def _send(take: Take, options: argparse.Namespace, progress: Progress) -> int:
