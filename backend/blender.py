@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import subprocess
+import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,6 +32,8 @@ BLEND = "blend"
 """Name of Blender's own format among the targets."""
 
 _SAVE_SECONDS = 600
+_LOOK_SECONDS = 0.3
+"""Time between two looks at whether anybody still waits for Blender."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +117,7 @@ def export_scene(
         for name, target in reachable.items():
             made = str(folders[name] / target.name)
             arguments += ["--out", made] if name == BLEND else ["--export", f"{name}={made}"]
-        told = _run(program, [*arguments, "--start", str(start), "--timing", timing], folder, reachable)
+        told = _run(program, [*arguments, "--start", str(start), "--timing", timing], folder, reachable, progress)
         failed |= {name: _renamed(error, folders[name], targets[name].parent) for name, error in told.failed.items()}
         files: dict[str, tuple[Path, ...]] = {}
         for name in told.wrote:
@@ -195,20 +198,13 @@ def _showable(photo: Photo, folder: Path) -> Path:
     return source if shown_by_blender(source) else write_backdrop(photo, folder)
 
 
-def _run(program: BlenderProgram, arguments: Sequence[str], folder: Path, targets: Mapping[str, Path]) -> Told:
+def _run(
+    program: BlenderProgram, arguments: Sequence[str], folder: Path, targets: Mapping[str, Path], progress: Progress
+) -> Told:
     environment = clean_environment() | {"BLENDER_USER_RESOURCES": str(folder / ".resources")}
     seconds = _SAVE_SECONDS * len(targets)
     try:
-        done = subprocess.run(
-            program.command(HEADLESS, arguments),
-            capture_output=True,
-            stdin=subprocess.DEVNULL,
-            text=True,
-            encoding="utf-8",
-            errors="replace",
-            timeout=seconds,
-            env=environment,
-        )
+        done = _ended(program.command(HEADLESS, arguments), environment, seconds, progress)
     except subprocess.TimeoutExpired as error:
         asked = ", ".join(map(str, targets.values()))
         message = f"Blender did not finish {asked} within {seconds // 60:.0f} minutes."
@@ -226,6 +222,29 @@ def _run(program: BlenderProgram, arguments: Sequence[str], folder: Path, target
     message = f"Blender {program.release} ended without saving {lacking} ({how})."
     remedy = f"Read {log}, or give another Blender with --blender PATH."
     return _cut_off(told, targets, MienError(ErrorCode.BLENDER_FAILED, message, remedy))
+
+
+def _ended(
+    command: Sequence[str], environment: Mapping[str, str], seconds: float, progress: Progress
+) -> subprocess.CompletedProcess[str]:
+    """What a program printed until it ended; it is ended as soon as nobody wants that any more.
+
+    Raises:
+        MienError: CANCELLED.
+        subprocess.TimeoutExpired, OSError: As of `subprocess.run`.
+    """
+    end = time.monotonic() + seconds
+    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, **pipes, encoding="utf-8", errors="replace", env=environment) as process:
+        try:
+            while True:
+                progress.check_cancelled()
+                with suppress(subprocess.TimeoutExpired) if time.monotonic() < end else nullcontext():
+                    output, errors = process.communicate(timeout=_LOOK_SECONDS)
+                    return subprocess.CompletedProcess(command, process.returncode, output, errors)
+        except BaseException:
+            process.kill()
+            raise
 
 
 def _cut_off(told: Told, targets: Mapping[str, Path], error: MienError, cause: BaseException | None = None) -> Told:

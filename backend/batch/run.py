@@ -128,11 +128,11 @@ def _status(plan: Plan, outcome: Outcome) -> int:
     count = plan.finished + len(plan.todo)
     stopped = f"Stopped with {finished} of {count} shots finished"
     if outcome.full is not None:
-        message = f"{stopped}, which are kept, since there is no space for more: {outcome.full.message}"
+        message = f"{stopped}, since there is no space for more: {outcome.full.message}"
         raise MienError(ErrorCode.NO_SPACE, message, "Free some space there and run the command again for the rest.")
     if outcome.stopped:
-        message = f"{stopped}, which are kept: {page}."
-        raise MienError(ErrorCode.CANCELLED, message, "Run the command again for the rest.")
+        message = f"{stopped}: {page}."
+        raise MienError(ErrorCode.CANCELLED, message, "What is finished stays; run the command again for the rest.")
     states = [record.state for record in bad]
     others = [f", {states.count(state)} {words}" for state, words in _TOLD.items() if state in states]
     put(f"{finished} of {count} shots are finished{''.join(others)}: {page}")

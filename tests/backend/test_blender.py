@@ -7,6 +7,7 @@ import glob
 import json
 import os
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -18,7 +19,7 @@ from backend.blender import export_scene, save_blend
 from backend.blender_output import last_json_line
 from backend.blender_programs import BlenderProgram, find_blender, identify, prepare_blender
 from backend.media import backdrop
-from backend.progress import no_progress
+from backend.progress import NoProgress, cancelled, no_progress
 from blender_addon.contract.errors import ErrorCode, MienError
 from blender_addon.contract.files import file_error
 
@@ -81,14 +82,23 @@ def no_blender(tmp_path, monkeypatch, mien_home):
     return folder
 
 
-def save(tmp_path, body=SAVES, photo="photo.jpg", footage=None, start=1, timing="conform", **stood_in):
-    program = identify(stand_in(tmp_path / "blender-program", body, **stood_in))
+def save(
+    tmp_path,
+    body=SAVES,
+    photo="photo.jpg",
+    footage=None,
+    start=1,
+    timing="conform",
+    progress=no_progress,
+    version="4.2.3",
+):
+    program = identify(stand_in(tmp_path / "blender-program", body, version))
     head = SimpleNamespace(save=lambda path: path.write_bytes(b"head"))
     picture = SimpleNamespace(path=tmp_path / photo, pixels=np.zeros((2, 3, 3), np.uint8))
     out = tmp_path / "out" / "head.blend"
     out.parent.mkdir(exist_ok=True)
     takes = [tmp_path / "photo.take.npz", tmp_path / "photo.face2.take.npz"]
-    return save_blend(program, head, takes, footage or picture, out, no_progress, start, timing), out
+    return save_blend(program, head, takes, footage or picture, out, progress, start, timing), out
 
 
 def arguments_of(tmp_path: Path) -> list[str]:
@@ -297,6 +307,18 @@ class TestSaving:
         with pytest.raises(MienError, match="did not finish") as caught:
             save(tmp_path, "time.sleep(60)")
         assert caught.value.code is ErrorCode.BLENDER_FAILED
+        assert list((tmp_path / "out").iterdir()) == []
+
+    def test_one_that_nobody_waits_for_any_more_is_ended(self, tmp_path):
+        class Cancelled(NoProgress):
+            def check_cancelled(self) -> None:
+                if (tmp_path / "blender-program.arguments").exists():
+                    raise cancelled()
+
+        started = time.monotonic()
+        with pytest.raises(MienError) as caught:
+            save(tmp_path, "time.sleep(60)", progress=Cancelled())
+        assert caught.value.code is ErrorCode.CANCELLED and time.monotonic() - started < 30
         assert list((tmp_path / "out").iterdir()) == []
 
     def test_what_it_said_is_kept_for_the_user(self, tmp_path, mien_home):
