@@ -69,7 +69,7 @@ def _shots(arguments: argparse.Namespace, out: Path) -> list[Shot]:
     """The shots that were asked for.
 
     Raises:
-        MienError: USAGE, BAD_MANIFEST, MISSING_FILE, NOT_PERMITTED.
+        MienError: USAGE, BAD_MANIFEST, CANNOT_EXPORT, MISSING_FILE, NOT_PERMITTED.
     """
     common = CaptureOptions(
         source="the shot's own",
@@ -86,6 +86,7 @@ def _shots(arguments: argparse.Namespace, out: Path) -> list[Shot]:
     like = Shot("", common, formats)
     if arguments.manifest is not None:
         return shots_of_manifest(Path(arguments.manifest), out, like)
+    check_formats(formats, common.head)
     return shots_of_folder(Path(arguments.source), out, like)
 
 

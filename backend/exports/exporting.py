@@ -219,11 +219,15 @@ def _udp_target(options: argparse.Namespace) -> Target:
 def _tell(done: _Done, packets: int, options: argparse.Namespace) -> None:
     if options.json:
         report: dict[str, object] = {"written": [str(path) for path in done.written], "notes": done.notes}
+        if done.failed:
+            report["failed"] = list(map(str, done.failed))
         if UDP in options.to:
             report["packets"] = packets
         put(json.dumps(report, indent=2))
         return
-    lines = [*done.notes, "Written:", *(f"  {path}" for path in done.written)] if done.written else done.notes
+    lines = [*done.notes, *map(str, done.failed[1:])]  # the first is the command's own error
+    if done.written:
+        lines += ["Written:", *(f"  {path}" for path in done.written)]
     if UDP in options.to:
         target = _udp_target(options)
         lines.append(f"{packets} packets were sent to {target.host}:{target.port} as {target.subject}.")

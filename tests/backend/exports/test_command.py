@@ -174,6 +174,16 @@ def test_what_blender_could_not_write(shot: Path, scenes: Scenes, capsys) -> Non
     assert captured.err.endswith("mien: No USD. Use another Blender.\n")
 
 
+def test_all_that_blender_could_not_write_is_told(shot: Path, scenes: Scenes, capsys) -> None:
+    for name in ("usd", "abc"):
+        scenes.failed[name] = MienError(ErrorCode.BLENDER_FAILED, f"No {name}.", "Use another.")
+    assert run("export", shot, "--to", "usd,abc,fbx") == EXIT_CODES[ErrorCode.BLENDER_FAILED]
+    captured = capsys.readouterr()
+    assert "No abc. Use another." in captured.out and captured.err.endswith("mien: No usd. Use another.\n")
+    assert run("export", shot, "--to", "usd,abc,fbx", "--json") == EXIT_CODES[ErrorCode.BLENDER_FAILED]
+    assert json.loads(capsys.readouterr().out)["failed"] == ["No usd. Use another.", "No abc. Use another."]
+
+
 def test_the_footage_goes_along_where_it_still_is(scenes: Scenes, tmp_path: Path) -> None:
     footage = tmp_path / "clip.mp4"
     footage.write_bytes(b"film")
