@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from backend import blender
 from backend.capture_files import Written
 from backend.exports.formats import SCENE_FORMATS, TAKE_FORMATS, export_take
+from backend.outputs import take_stem
 from backend.progress import Progress
 from blender_addon.contract.errors import ErrorCode, MienError
 from blender_addon.contract.take import Take
@@ -69,7 +70,7 @@ def _exported(takes: Sequence[Path], name: str, folder: Path) -> list[Path]:
     """Each take in a format of its own kind, named like the take."""
     made: list[Path] = []
     for path in takes:
-        made += export_take(Take.load(path), name, folder, path.name.removesuffix(".take.npz"))
+        made += export_take(Take.load(path), name, folder, take_stem(path))
     return made
 
 

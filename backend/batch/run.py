@@ -15,7 +15,7 @@ from backend.outputs import check_writable
 from backend.terminal import TerminalProgress, put
 from backend.weights.landmarker import landmarker_file
 from blender_addon.contract.errors import EXIT_CODES, ErrorCode, MienError
-from blender_addon.contract.files import make_folder
+from blender_addon.contract.files import file_error, make_folder
 from blender_addon.contract.options import CaptureOptions
 
 from .batch import Outcome, Ways, run_batch
@@ -71,12 +71,18 @@ def _shots(arguments: argparse.Namespace, out: Path) -> list[Shot]:
     Raises:
         MienError: USAGE, BAD_MANIFEST, CANNOT_EXPORT, MISSING_FILE, NOT_PERMITTED.
     """
+    head = arguments.head if arguments.head == "open" else os.path.abspath(arguments.head)
+    if head != "open":
+        try:
+            os.stat(head)
+        except OSError as error:
+            raise file_error(head, error, "read") from error
     common = CaptureOptions(
         source="the shot's own",
         face=arguments.person,
         all_faces=arguments.all_people,
         engine=arguments.engine,
-        head=arguments.head if arguments.head == "open" else os.path.abspath(arguments.head),
+        head=head,
         focal_mm=arguments.focal,
         device=arguments.device,
         fps=arguments.fps,

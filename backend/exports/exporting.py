@@ -15,7 +15,7 @@ from backend.exports.command import UDP
 from backend.exports.formats import SCENE_FORMATS, TAKE_FORMATS, check_formats, write_as
 from backend.exports.livelink_udp import PORT, Target, send
 from backend.heads import load_head
-from backend.outputs import check_writable
+from backend.outputs import check_writable, take_stem
 from backend.progress import Progress
 from backend.terminal import TerminalProgress, put
 from blender_addon.contract.arkit import require_arkit
@@ -26,8 +26,6 @@ from blender_addon.contract.take import Take
 if TYPE_CHECKING:
     from backend.blender import BlenderProgram
     from blender_addon.contract.head import HeadDescription
-
-_ENDINGS = (".take.npz", ".npz")
 
 
 @dataclass(frozen=True)
@@ -118,8 +116,7 @@ def _target(take: Path, name: str, out: str | None, alone: bool) -> Path:
     if out is not None and alone and not os.path.isdir(out) and Path(out).suffix == ending:
         return Path(out).absolute()
     folder = Path(out).absolute() if out is not None else take.absolute().parent
-    stem = next((take.name.removesuffix(ending) for ending in _ENDINGS if take.name.endswith(ending)), take.name)
-    return folder / f"{stem}{suffix}"
+    return folder / f"{take_stem(take)}{suffix}"
 
 
 def _check(jobs: Sequence[_Job], options: argparse.Namespace) -> None:

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
-from backend.outputs import write_json, write_together
+from backend.outputs import TAKE, write_json, write_together
 from blender_addon.contract.arkit import require_arkit
 from blender_addon.contract.errors import ErrorCode, MienError
 from blender_addon.contract.provenance import PROVENANCE, provenance
@@ -55,7 +55,7 @@ class Format:
 
 TAKE_FORMATS: Mapping[str, Format] = MappingProxyType(
     {
-        "npz": Format("Mien take", ".take.npz", lambda take, path: take.save(path)),
+        "npz": Format("Mien take", TAKE, lambda take, path: take.save(path)),
         "livelink": Format("Live Link Face CSV", ".livelink.csv", write_livelink, require_arkit, False),
         "arkit-csv": Format("ARKit 52 CSV", ".arkit.csv", write_csv, require_arkit, False),
         "arkit-json": Format("ARKit 52 JSON", ".arkit.json", write_arkit_json, require_arkit),

@@ -145,6 +145,7 @@ def test_shards_write_one_report(home, tmp_path, clip):
         (["shots é", "--to", "doc"], ErrorCode.USAGE, "There is no format 'doc'"),
         (["shots é", "--shard", "3/2"], ErrorCode.USAGE, "3/2 is not a share"),
         (["shots é", "--focal", "1"], ErrorCode.USAGE, "Focal length 1.0"),
+        (["shots é", "--head", "none.pkl"], ErrorCode.MISSING_FILE, "none.pkl cannot be read"),
         (["shots é", "--to", "facs,vhap"], ErrorCode.CANNOT_EXPORT, "'vhap' is FLAME's"),
         (["--manifest", "bad.csv"], ErrorCode.BAD_MANIFEST, "line 1: there is no column 'colour'"),
         (["shots é", "--ray", "ray://there"], ErrorCode.USAGE, "not the address of a Ray cluster's head"),
