@@ -3,14 +3,15 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
+import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from backend.blender_output import Told, read_output
 from backend.blender_programs import ROOT, BlenderProgram
 from backend.blender_programs import prepare_blender as prepare_blender  # what is needed before anything here
 from backend.media.backdrop import shown_by_blender, write_backdrop
@@ -31,8 +32,28 @@ BLEND = "blend"
 """Name of Blender's own format among the targets."""
 
 _SAVE_SECONDS = 600
-_WROTE = "Mien wrote "
-"""What the script begins a line with that names a target which is whole."""
+_LOOK_SECONDS = 0.3
+"""Time between two looks at whether anybody still waits for Blender."""
+
+
+@dataclass(frozen=True)
+class SceneFiles:
+    """What Blender made of a scene.
+
+    Attributes:
+        files: What was written by format: the file itself, and what belongs to it (`NAME.abc.json`).
+        failed: Why other formats could not be written.
+        warnings: Sentences for the user.
+    """
+
+    files: Mapping[str, tuple[Path, ...]]
+    failed: Mapping[str, MienError]
+    warnings: tuple[str, ...]
+
+    @property
+    def paths(self) -> list[Path]:
+        """All files."""
+        return [path for paths in self.files.values() for path in paths]
 
 
 def save_blend(
@@ -44,17 +65,16 @@ def save_blend(
     progress: Progress,
     start: int = 1,
     timing: Timing = "conform",
-) -> dict[str, object]:
+) -> SceneFiles:
     """Let Blender build the scene of a capture and save it; see `export_scene`.
 
     Raises:
         MienError: BLENDER_FAILED, NOT_PERMITTED, NO_SPACE, or the error that the script reported.
     """
-    reported = export_scene(program, head, takes, source, {BLEND: out}, progress, start, timing)
-    failed = reported["failed"]
-    if isinstance(failed, dict) and failed:
-        raise _reported_error(failed[BLEND])
-    return reported
+    made = export_scene(program, head, takes, source, {BLEND: out}, progress, start, timing)
+    if BLEND in made.failed:
+        raise made.failed[BLEND]
+    return made
 
 
 def export_scene(
@@ -66,7 +86,7 @@ def export_scene(
     progress: Progress,
     start: int = 1,
     timing: Timing = "conform",
-) -> dict[str, object]:
+) -> SceneFiles:
     """Let one Blender build the scene of a capture and write it in several formats.
 
     Args:
@@ -81,18 +101,13 @@ def export_scene(
         start: Scene frame of the first sample.
         timing: How source frames fall on scene frames.
 
-    Returns:
-        What the script inside Blender reported. `files` has what was written by format, as lists of paths; `failed` has
-        `{code, message, remedy}` by format; `warnings` are sentences for the user; `blend` is there where it was saved.
-
     Raises:
         MienError: What keeps all of them from being written: USAGE without targets; BLENDER_FAILED, NOT_PERMITTED,
             NO_SPACE, or the error that the script reported.
     """
     if not targets:
         raise MienError(ErrorCode.USAGE, "There is no file for Blender to write.", "Name a format and a file.")
-    version = ".".join(map(str, program.version))
-    progress("blender", 0.1, f"building the scene in Blender {version}")
+    progress("blender", 0.1, f"building the scene in Blender {program.release}")
     with ExitStack() as stack:
         folders, failed = _folders(stack, targets)
         reachable = {name: targets[name] for name in folders}
@@ -102,37 +117,20 @@ def export_scene(
         for name, target in reachable.items():
             made = str(folders[name] / target.name)
             arguments += ["--out", made] if name == BLEND else ["--export", f"{name}={made}"]
-        ran = _run(program, [*arguments, "--start", str(start), "--timing", timing], folder, reachable)
-        failed |= {name: _named(error, folders[name], targets[name]) for name, error in ran.failed.items()}
-        files: dict[str, list[str]] = {}
-        for name in ran.wrote:
+        told = _run(program, [*arguments, "--start", str(start), "--timing", timing], folder, reachable, progress)
+        failed |= {name: _renamed(error, folders[name], targets[name].parent) for name, error in told.failed.items()}
+        files: dict[str, tuple[Path, ...]] = {}
+        for name in told.wrote:
             try:
                 files[name] = _publish(folders[name], targets[name])
             except MienError as error:
-                failed[name] = _told(error)
+                failed[name] = error
     progress("blender", 1.0, f"wrote {', '.join(targets[name].name for name in files) or 'nothing'}")
-    warnings = _sentences(ran.report)
-    report = {name: value for name, value in ran.report.items() if name not in (BLEND, "exports")}
-    if BLEND in files:
-        warnings += _too_new(program, targets[BLEND])
-        report[BLEND] = str(targets[BLEND])
-    return report | {"files": files, "failed": failed, "warnings": warnings}
+    warnings = told.warnings + (_too_new(program, targets[BLEND]) if BLEND in files else ())
+    return SceneFiles(files, failed, warnings)
 
 
-_Failed = dict[str, dict[str, str]]
-"""`{code, message, remedy}` by format."""
-
-
-@dataclass(frozen=True)
-class _Ran:
-    """What became of a run of the script: its report, the targets that are whole, and why others are not."""
-
-    report: dict[str, object]
-    wrote: tuple[str, ...]
-    failed: _Failed
-
-
-def _folders(stack: ExitStack, targets: Mapping[str, Path]) -> tuple[dict[str, Path], _Failed]:
+def _folders(stack: ExitStack, targets: Mapping[str, Path]) -> tuple[dict[str, Path], dict[str, MienError]]:
     """A folder beside each target for it and what belongs to it; raises the first error where none can be had."""
     folders: dict[str, Path] = {}
     errors: dict[str, MienError] = {}
@@ -143,7 +141,7 @@ def _folders(stack: ExitStack, targets: Mapping[str, Path]) -> tuple[dict[str, P
             errors[name] = error
     if not folders:
         raise next(iter(errors.values()))
-    return folders, {name: _told(error) for name, error in errors.items()}
+    return folders, errors
 
 
 def _scene_arguments(
@@ -162,21 +160,18 @@ def _scene_arguments(
     return arguments
 
 
-def _publish(folder: Path, target: Path) -> list[str]:
+def _publish(folder: Path, target: Path) -> tuple[Path, ...]:
     """Give a target and what belongs to it their places."""
     made = [path for path in sorted(folder.iterdir()) if path.is_file() and not path.name.startswith(".")]
     for path in made:
         publish(path, target.parent / path.name)
-    return [str(target.parent / path.name) for path in made]
+    return tuple(target.parent / path.name for path in made)
 
 
-def _named(error: Mapping[str, str], folder: Path, target: Path) -> dict[str, str]:
+def _renamed(error: MienError, folder: Path, place: Path) -> MienError:
     """An error with the names of files that the user knows."""
-    return {key: text.replace(str(folder), str(target.parent)) for key, text in error.items()}
-
-
-def _told(error: MienError) -> dict[str, str]:
-    return {"code": error.code.value, "message": error.message, "remedy": error.remedy}
+    message, remedy = (text.replace(str(folder), str(place)) for text in (error.message, error.remedy))
+    return MienError(error.code, message, remedy, error.details)
 
 
 @contextmanager
@@ -189,17 +184,12 @@ def _in_the_name_of(out: Path) -> Iterator[None]:
         raise MienError(error.code, message, error.remedy, error.details) from error
 
 
-def _sentences(reported: Mapping[str, object]) -> list[str]:
-    warnings = reported.get("warnings")
-    return [str(warning) for warning in warnings] if isinstance(warnings, list) else []
-
-
-def _too_new(program: BlenderProgram, out: Path) -> list[str]:
+def _too_new(program: BlenderProgram, out: Path) -> tuple[str, ...]:
     """Blender 4.2 refuses files that 5.0 and later wrote; 4.5 reads them."""
     if program.version < (5, 0):
-        return []
+        return ()
     remedy = "For Blender 4.2 give --blender the path of a Blender 4."
-    return [f"{out.name} was saved by Blender {program.version[0]} and opens in 4.5 and newer. {remedy}"]
+    return (f"{out.name} was saved by Blender {program.version[0]} and opens in 4.5 and newer. {remedy}",)
 
 
 def _showable(photo: Photo, folder: Path) -> Path:
@@ -208,83 +198,64 @@ def _showable(photo: Photo, folder: Path) -> Path:
     return source if shown_by_blender(source) else write_backdrop(photo, folder)
 
 
-def _run(program: BlenderProgram, arguments: Sequence[str], folder: Path, targets: Mapping[str, Path]) -> _Ran:
+def _run(
+    program: BlenderProgram, arguments: Sequence[str], folder: Path, targets: Mapping[str, Path], progress: Progress
+) -> Told:
     environment = clean_environment() | {"BLENDER_USER_RESOURCES": str(folder / ".resources")}
     seconds = _SAVE_SECONDS * len(targets)
-    asked = ", ".join(map(str, targets.values()))
     try:
-        done = subprocess.run(
-            program.command(HEADLESS, arguments),
-            capture_output=True,
-            stdin=subprocess.DEVNULL,
-            text=True,
-            encoding="utf-8",
-            errors="replace",
-            timeout=seconds,
-            env=environment,
-        )
+        done = _ended(program.command(HEADLESS, arguments), environment, seconds, progress)
     except subprocess.TimeoutExpired as error:
+        asked = ", ".join(map(str, targets.values()))
         message = f"Blender did not finish {asked} within {seconds // 60:.0f} minutes."
         remedy = "Run the command again when the machine is less busy."
-        return _cut_off(_text(error.stdout), targets, MienError(ErrorCode.BLENDER_FAILED, message, remedy), error)
+        told = read_output(_text(error.stdout), targets)
+        return _cut_off(told, targets, MienError(ErrorCode.BLENDER_FAILED, message, remedy), error)
     except OSError as error:
         raise file_error(program.path, error, "started") from error
-    reported = last_json_line(done.stdout)
-    if reported is not None and reported.get("ok") is False:
-        raise _reported_error(reported)
-    wrote = _wrote(done.stdout, targets)
-    failed = _failures(reported)
-    if done.returncode == 0 and reported is not None and set(targets) == {*wrote, *failed}:
-        return _Ran(reported, wrote, failed)
+    told = read_output(done.stdout, targets)
+    if done.returncode == 0 and told.ended and set(targets) == {*told.wrote, *told.failed}:
+        return told
     log = _keep_log(done.stdout + done.stderr)
     how = f"exit status {done.returncode}" if done.returncode >= 0 else f"signal {-done.returncode}"
-    lacking = ", ".join(str(target) for name, target in targets.items() if name not in wrote)
-    message = f"Blender {'.'.join(map(str, program.version))} ended without saving {lacking} ({how})."
+    lacking = ", ".join(str(target) for name, target in targets.items() if name not in told.wrote)
+    message = f"Blender {program.release} ended without saving {lacking} ({how})."
     remedy = f"Read {log}, or give another Blender with --blender PATH."
-    return _cut_off(done.stdout, targets, MienError(ErrorCode.BLENDER_FAILED, message, remedy))
+    return _cut_off(told, targets, MienError(ErrorCode.BLENDER_FAILED, message, remedy))
 
 
-def _cut_off(output: str, targets: Mapping[str, Path], error: MienError, cause: BaseException | None = None) -> _Ran:
+def _ended(
+    command: Sequence[str], environment: Mapping[str, str], seconds: float, progress: Progress
+) -> subprocess.CompletedProcess[str]:
+    """What a program printed until it ended; it is ended as soon as nobody wants that any more.
+
+    Raises:
+        MienError: CANCELLED.
+        subprocess.TimeoutExpired, OSError: As of `subprocess.run`.
+    """
+    end = time.monotonic() + seconds
+    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, **pipes, encoding="utf-8", errors="replace", env=environment) as process:
+        try:
+            while True:
+                progress.check_cancelled()
+                with suppress(subprocess.TimeoutExpired) if time.monotonic() < end else nullcontext():
+                    output, errors = process.communicate(timeout=_LOOK_SECONDS)
+                    return subprocess.CompletedProcess(command, process.returncode, output, errors)
+        except BaseException:
+            process.kill()
+            raise
+
+
+def _cut_off(told: Told, targets: Mapping[str, Path], error: MienError, cause: BaseException | None = None) -> Told:
     """What is left of a run that did not come to its end; raises the error where that is nothing."""
-    wrote = _wrote(output, targets)
-    if not wrote:
+    if not told.wrote:
         raise error from cause
-    return _Ran({}, wrote, {name: _told(error) for name in targets if name not in wrote})
-
-
-def _wrote(output: str, targets: Mapping[str, Path]) -> tuple[str, ...]:
-    names = [line.removeprefix(_WROTE).strip() for line in output.splitlines() if line.startswith(_WROTE)]
-    return tuple(name for name in targets if name in names)
+    return Told(told.wrote, {name: error for name in targets if name not in told.wrote}, told.warnings)
 
 
 def _text(output: str | bytes | None) -> str:
     return output.decode("utf-8", "replace") if isinstance(output, bytes) else output or ""
-
-
-def _failures(reported: Mapping[str, object] | None) -> _Failed:
-    failed = (reported or {}).get("failed")
-    if not isinstance(failed, dict):
-        return {}
-    return {str(name): {key: str(text) for key, text in error.items()} for name, error in failed.items()}
-
-
-def last_json_line(output: str) -> dict[str, object] | None:
-    """The last line of a program's output that is a JSON object; Blender prints lines of its own around ours."""
-    for line in reversed(output.splitlines()):
-        if line.startswith("{"):
-            try:
-                found = json.loads(line)
-            except ValueError:
-                continue
-            if isinstance(found, dict):
-                return found
-    return None
-
-
-def _reported_error(fields: Mapping[str, object]) -> MienError:
-    code, message, remedy = (str(fields.get(name, "")) for name in ("code", "message", "remedy"))
-    known = ErrorCode(code) if code in set(ErrorCode) else ErrorCode.BLENDER_FAILED
-    return MienError(known, message, remedy)
 
 
 def _keep_log(output: str) -> Path:

@@ -42,6 +42,11 @@ class BlenderProgram:
     version: tuple[int, int, int]
     is_module: bool
 
+    @property
+    def release(self) -> str:
+        """The version as people write it."""
+        return ".".join(map(str, self.version))
+
     def command(self, script: Path, arguments: Sequence[str]) -> list[str]:
         """Command line that runs a script in this Blender; the script finds its arguments after `--`."""
         if self.is_module:
@@ -112,8 +117,8 @@ def _require(asked: str) -> BlenderProgram:
     if program is None:
         raise MienError(ErrorCode.BLENDER_FAILED, f"{asked} is not a Blender that runs on this machine.", remedy)
     if program.version[:2] < OLDEST:
-        version = ".".join(map(str, program.version))
-        raise MienError(ErrorCode.BLENDER_FAILED, f"{asked} is Blender {version}, which is too old.", remedy)
+        message = f"{asked} is Blender {program.release}, which is too old."
+        raise MienError(ErrorCode.BLENDER_FAILED, message, remedy)
     return program
 
 

@@ -108,8 +108,7 @@ def write_capture(
     written = list(files)
     if wanted.scene is not None:
         with clock.stage("blender"):
-            scene = _save_scene(session, wanted.scene, takes, result, options, progress)
-        report["blend"] = {name: scene[name] for name in ("blend", "blender", "warnings") if name in scene}
+            report["blend"] = _save_scene(session, wanted.scene, takes, result, options, progress)
         written.append(wanted.scene.path)
     if result.of_clip and wanted.overlay:
         from backend.chain.overlay_video import write_overlay_video
@@ -130,10 +129,11 @@ def _save_scene(
     options: CaptureOptions,
     progress: Progress,
 ) -> dict[str, object]:
-    """The Blender scene, with the footage itself behind the head of a clip."""
+    """Save the Blender scene, with the footage itself behind the head of a clip; what the report says of it."""
     source = Path(options.source) if result.of_clip else result.picture
     head = session.head(options.head)
-    return save_blend(scene.program, head, takes, source, scene.path, progress, timing=scene.timing)
+    made = save_blend(scene.program, head, takes, source, scene.path, progress, timing=scene.timing)
+    return {"blend": str(scene.path), "blender": scene.program.release, "warnings": list(made.warnings)}
 
 
 def require_clip(options: CaptureOptions) -> None:

@@ -108,7 +108,7 @@ def _blender() -> tuple[bool, str]:
     from backend.blender_programs import find_blender
 
     if program := find_blender():
-        return True, f"{'.'.join(map(str, program.version))}, {program.path}"
+        return True, f"{program.release}, {program.path}"
     if interpreter := find_interpreter((3, 11)):
         return True, f"none found; --blend installs bpy 4.2 for {interpreter.path}"
     return True, "none found, and no Python 3.11 to run bpy with: --blend will not work"

@@ -198,7 +198,7 @@ def set_up(arguments: argparse.Namespace) -> None:
     put(f"Landmark model: {model}")
     put(f"Blender finds the backend through {backend_record_path()}")
     if program is not None:
-        put(f"Blender {'.'.join(map(str, program.version))}: {program.path}")
+        put(f"Blender {program.release}: {program.path}")
 
 
 def _add_ray(progress: Progress) -> None:

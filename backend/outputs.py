@@ -18,6 +18,9 @@ from blender_addon.contract.errors import MienError
 from blender_addon.contract.files import atomic_write, file_error
 from blender_addon.contract.take import Take
 
+TAKE = ".take.npz"
+"""What the names of takes end in."""
+
 
 @dataclass(frozen=True)
 class OutputPaths:
@@ -36,7 +39,7 @@ class OutputPaths:
     def take(self, number: int) -> Path:
         """The take of the `number`-th captured face or person, from 1."""
         kind = "person" if self.clip else "face"
-        return self.folder / (f"{self.stem}.take.npz" if number == 1 else f"{self.stem}.{kind}{number}.take.npz")
+        return self.folder / (f"{self.stem}{TAKE}" if number == 1 else f"{self.stem}.{kind}{number}{TAKE}")
 
     @property
     def overlay(self) -> Path:
@@ -52,6 +55,11 @@ class OutputPaths:
     def report(self) -> Path:
         """What was done and how well."""
         return self.folder / f"{self.stem}.report.json"
+
+
+def take_stem(take: Path) -> str:
+    """What files made of a take are named after; a take that was renamed may end in `.npz` alone."""
+    return take.name.removesuffix(TAKE) if take.name.endswith(TAKE) else take.name.removesuffix(".npz")
 
 
 def take_writers(paths: OutputPaths, takes: Sequence[Take]) -> dict[Path, Callable[[Path], None]]:

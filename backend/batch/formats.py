@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from backend import blender
 from backend.capture_files import Written
 from backend.exports.formats import SCENE_FORMATS, TAKE_FORMATS, export_take
+from backend.outputs import take_stem
 from backend.progress import Progress
 from blender_addon.contract.errors import ErrorCode, MienError
 from blender_addon.contract.take import Take
@@ -49,15 +49,15 @@ def write_formats(
     if scenes := [name for name in shot.formats if name in SCENE_FORMATS]:
         _tell(progress, scenes)
         try:
-            told = _scenes(task, scenes, written, folder, workshop, progress)
+            made = _scenes(task, scenes, written, folder, workshop, progress)
         except MienError as error:
             if error.code is ErrorCode.CANCELLED:
                 raise
             failures += [Failure.of(name, error) for name in scenes]
         else:
-            files += [Path(path) for paths in told["files"].values() for path in paths]
-            failures += [Failure(name, **error) for name, error in told["failed"].items()]
-            warnings += told["warnings"]
+            files += made.paths
+            failures += [Failure.of(name, error) for name, error in made.failed.items()]
+            warnings += made.warnings
     return files, failures, warnings
 
 
@@ -70,14 +70,14 @@ def _exported(takes: Sequence[Path], name: str, folder: Path) -> list[Path]:
     """Each take in a format of its own kind, named like the take."""
     made: list[Path] = []
     for path in takes:
-        made += export_take(Take.load(path), name, folder, path.name.removesuffix(".take.npz"))
+        made += export_take(Take.load(path), name, folder, take_stem(path))
     return made
 
 
 def _scenes(
     task: Task, names: Sequence[str], written: Written, folder: Path, workshop: Workshop, progress: Progress
-) -> dict[str, Any]:
-    """All takes of the shot in one scene, in formats that Blender writes; what `blender.export_scene` tells."""
+) -> blender.SceneFiles:
+    """All takes of the shot in one scene, in formats that Blender writes."""
     shot, result = task.shot, written.result
     program = workshop.blender(progress)
     head = workshop.session(shot.options.device).head(shot.options.head)

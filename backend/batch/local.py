@@ -5,18 +5,16 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, wait
-from pathlib import Path
 
 from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
 from blender_addon.contract.errors import ErrorCode, MienError
 
 from . import worker
-from .progress_file import remove_progress
-from .record import ShotRecord
-from .run_shot import clear_leftovers, failed_record
+from .run_shot import clear_up, failed_record
 from .runner import Done
 from .shot import Task
 
@@ -32,30 +30,30 @@ class LocalRunner:
         work: What they do; a function at the top of a module.
     """
 
-    def __init__(
-        self, jobs: int, work: Callable[[Mapping[str, object]], dict[str, object] | None] = worker.do
-    ) -> None:
+    def __init__(self, jobs: int, work: Callable[[Mapping[str, object]], worker.Answer] = worker.do) -> None:
         # Started anew, not forked: the models' threads would not live on in a copy.
         context = multiprocessing.get_context("spawn")
         self._pool = ProcessPool(max_workers=jobs, context=context, initializer=worker.prepare)
         self._work = work
         self._waiting: dict[ProcessFuture, tuple[Task, int]] = {}
 
-    def start(self, tasks: Sequence[Task]) -> None:
-        """Take all tasks and begin with the first."""
+    def add(self, tasks: Sequence[Task]) -> None:
+        """Take tasks; they are begun in this order, after those that were taken before."""
         for task in tasks:
             self._schedule(task, 1)
 
     def ended(self, seconds: float) -> list[Done]:
         """Tasks that have ended since the last call; waits up to `seconds` for one."""
+        if not self._waiting:
+            time.sleep(seconds)
         over, _ = wait(self._waiting, timeout=seconds, return_when=FIRST_COMPLETED)
         done = []
         for future in over:
             task, attempt = self._waiting.pop(future)
             try:
-                values = future.result()
+                answer = future.result()
             except ProcessExpired as crash:
-                self._clear(task)
+                clear_up(task)
                 if attempt < ATTEMPTS:
                     self._schedule(task, attempt + 1)
                 else:
@@ -63,7 +61,7 @@ class LocalRunner:
             except CancelledError:
                 done.append(Done(task, None))
             else:
-                done.append(Done(task, None if values is None else ShotRecord.from_json(values)))
+                done.append(Done.of(task, answer))
         return done
 
     def begun(self) -> list[Task]:
@@ -78,16 +76,10 @@ class LocalRunner:
             self._pool.close()
         self._pool.join()
         for task, _ in self._waiting.values():
-            self._clear(task)
+            clear_up(task)
 
     def _schedule(self, task: Task, attempt: int) -> None:
         self._waiting[self._pool.schedule(self._work, args=[task.to_json()])] = task, attempt
-
-    def _clear(self, task: Task) -> None:
-        """What a process that was killed could not clear up itself."""
-        folder = task.shot.folder(Path(task.out))
-        remove_progress(folder)
-        clear_leftovers(folder)
 
 
 def _crashed(task: Task, status: int) -> MienError:

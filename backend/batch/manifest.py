@@ -127,9 +127,10 @@ def _shot(path: Path, header: Sequence[str], cells: Sequence[str], common: Shot)
     if "head" in given:
         options["head"] = given["head"] if given["head"] == "open" else _path(path, given["head"])
     try:
-        formats = check_formats(re.split(r"[\s,;+]+", given["formats"])) if "formats" in given else common.formats
+        asked = replace(common.options, **options)  # type: ignore[arg-type]  # checked there
+        names = re.split(r"[\s,;+]+", given["formats"]) if "formats" in given else common.formats
         name = checked_name(given["name"]) if "name" in given else ""
-        return Shot(name, replace(common.options, **options), formats)  # type: ignore[arg-type]  # checked there
+        return Shot(name, asked, check_formats(names, asked.head))
     except MienError as error:
         raise ValueError(str(error)[:1].lower() + str(error)[1:].rstrip(".")) from error
 

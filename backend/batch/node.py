@@ -35,7 +35,7 @@ def probe(version: str, marker: str, token: str) -> str:
     return "" if os.access(out, os.W_OK) else f"may not write to {out}"
 
 
-def do(version: str, task: Mapping[str, object]) -> dict[str, object] | None:
+def do(version: str, task: Mapping[str, object]) -> worker.Answer:
     """Do a shot; see `worker.do`.
 
     Raises:

@@ -7,6 +7,7 @@ import os
 import secrets
 import socket
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from itertools import islice
@@ -19,9 +20,7 @@ from blender_addon.contract.options import WANTS_GPU
 from blender_addon.contract.version import VERSION
 
 from .plan import Plan
-from .progress_file import remove_progress
-from .record import ShotRecord
-from .run_shot import clear_leftovers, failed_record
+from .run_shot import clear_up, failed_record
 from .runner import Done
 from .shot import Task
 
@@ -100,15 +99,18 @@ class RayRunner:
         self._slots = int(sum(node["Resources"]["CPU"] for node in nodes) // threads)
         self._call = self._ray.remote(num_cpus=threads, max_retries=RETRIES)(_on_node)
 
-    def start(self, tasks: Sequence[Task]) -> None:
-        """Take all tasks and begin with the first."""
-        self._queue = list(tasks)
+    def add(self, tasks: Sequence[Task]) -> None:
+        """Take tasks; they are begun in this order, after those that were taken before."""
+        self._queue += tasks
         self._fill()
 
     def ended(self, seconds: float) -> list[Done]:
         """Tasks that have ended since the last call; waits up to `seconds` for one."""
         refs = list(self._flying)
-        over, _ = self._ray.wait(refs, num_returns=1, timeout=seconds) if refs else ([], [])
+        if not refs:
+            time.sleep(seconds)
+            return []
+        over, _ = self._ray.wait(refs, num_returns=1, timeout=seconds)
         if over:  # and all others that happen to have ended
             over, _ = self._ray.wait(refs, num_returns=len(refs), timeout=0)
         done = [self._result(ref, self._flying.pop(ref)) for ref in over]
@@ -125,9 +127,7 @@ class RayRunner:
             for ref, task in self._flying.items():
                 with suppress(self._ray.exceptions.RayError):
                     self._ray.cancel(ref, force=True)
-                folder = task.shot.folder(Path(task.out))
-                remove_progress(folder)
-                clear_leftovers(folder)
+                clear_up(task)
         self._ray.shutdown()
 
     def _fill(self) -> None:
@@ -139,7 +139,7 @@ class RayRunner:
 
     def _result(self, ref: Any, task: Task) -> Done:
         try:
-            values = self._ray.get(ref)
+            answer = self._ray.get(ref)
         except self._ray.exceptions.TaskCancelledError:
             return Done(task, None)
         except self._ray.exceptions.RayError as error:
@@ -150,7 +150,7 @@ class RayRunner:
                 message = f"{source} could not be captured on the cluster ({error.cause})."
             remedy = "Look at the machine's memory and at Ray's logs, or capture this shot by itself."
             return Done(task, failed_record(task, MienError(ErrorCode.BACKEND_DIED, message, remedy)))
-        return Done(task, None if values is None else ShotRecord.from_json(values))
+        return Done.of(task, answer)
 
     def _connect(self, address: str) -> None:
         if "://" in address:

@@ -43,6 +43,7 @@ class Plan:
         shots: All shots of the batch, also those of other shards.
         todo: Those that are to be done here, in order.
         reasons: Why each of `todo` is, by its name.
+        known: When each of `todo` ended the last time, by its name; see `Task`.
         finished: How many of this shard are done already.
     """
 
@@ -50,6 +51,7 @@ class Plan:
     shots: tuple[Shot, ...]
     todo: tuple[Shot, ...]
     reasons: dict[str, str]
+    known: dict[str, str]
     finished: int
 
 
@@ -92,14 +94,17 @@ def make_plan(shots: Sequence[Shot], out: Path, shard: Shard, timing: str, again
         again: Do also what is finished.
     """
     reasons: dict[str, str] = {}
+    known: dict[str, str] = {}
     own = shard.of(shots)
     for shot in own:
         folder = shot.folder(out)
-        reason = "asked for" if again else why_again(read_record(folder), shot, timing, folder)
+        record = read_record(folder)
+        reason = "asked for" if again else why_again(record, shot, timing, folder)
         if reason is not None:
             reasons[shot.name] = reason
+            known[shot.name] = record.ended if record is not None else ""
     todo = tuple(shot for shot in own if shot.name in reasons)
-    return Plan(out, tuple(shots), todo, reasons, len(own) - len(todo))
+    return Plan(out, tuple(shots), todo, reasons, known, len(own) - len(todo))
 
 
 def _refuse_inside(source: Path, out: Path) -> None:

@@ -39,7 +39,7 @@ def judge(
     for person in people:
         who = f"person {person.number}: " if len(people) > 1 else ""
         found += [(level, _sentence(text)) for level, text in _of_person(person, who)]
-    found += [(1 if people else 2, f"{failure.message} {failure.remedy}") for failure in failures]
+    found += [(1 if people else 2, str(failure)) for failure in failures]
     worst = max((level for level, _ in found), default=0)
     ordered = sorted(found, key=lambda item: -item[0])
     return _ORDER[worst], tuple(text for _, text in ordered)

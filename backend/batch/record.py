@@ -62,6 +62,10 @@ class Failure:
         """What is told of an error."""
         return cls(what, error.code.value, error.message, error.remedy)
 
+    def __str__(self) -> str:
+        format_ = f"{self.what}: " if self.what != "capture" else ""
+        return f"{format_}{self.message} {self.remedy}"
+
 
 @dataclass(frozen=True)
 class ShotRecord:

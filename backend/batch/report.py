@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
+from backend.outputs import TAKE
 from blender_addon.contract.files import atomic_write
 from blender_addon.contract.version import VERSION
 
@@ -188,7 +189,7 @@ def _row(shot: Shot, record: ShotRecord | None) -> dict[str, object]:
             "confidence": min(person.confidence for person in people),
             "filled": max(person.filled for person in people),
         }
-    for column, end in (("take", ".take.npz"), ("report", ".report.json"), ("overlay", ".overlay")):
+    for column, end in (("take", TAKE), ("report", ".report.json"), ("overlay", ".overlay")):
         name = next((name for name in files if end in name), None)
         row[column] = f"{shot.name}/{name}" if name else ""
     return row

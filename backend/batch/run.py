@@ -15,7 +15,7 @@ from backend.outputs import check_writable
 from backend.terminal import TerminalProgress, put
 from backend.weights.landmarker import landmarker_file
 from blender_addon.contract.errors import EXIT_CODES, ErrorCode, MienError
-from blender_addon.contract.files import make_folder
+from blender_addon.contract.files import file_error, make_folder
 from blender_addon.contract.options import CaptureOptions
 
 from .batch import Outcome, Ways, run_batch
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from .runner import Runner
 
 
+_TOLD = {"partial": "failed in part", "failed": "failed"}
+
+
 def batch(arguments: argparse.Namespace) -> int:
     """Run `mien batch`.
 
@@ -38,8 +41,9 @@ def batch(arguments: argparse.Namespace) -> int:
         Exit status: 0 where all shots are finished, else that of SHOTS_FAILED.
 
     Raises:
-        MienError: USAGE, BAD_MANIFEST and what else is found before any work; CANCELLED; NO_SPACE or NOT_PERMITTED
-            where the report cannot be written; SETUP_FAILED and USAGE for a Ray that is not there or not fit.
+        MienError: USAGE, BAD_MANIFEST and what else is found before any work; CANCELLED; NO_SPACE where the disk of the
+            results is full; NOT_PERMITTED where the report cannot be written; SETUP_FAILED and USAGE for a Ray that is
+            not there or not fit.
     """
     if (arguments.source is None) == (arguments.manifest is None):
         message = "A batch needs a folder of shots or a list of them."
@@ -65,14 +69,20 @@ def _shots(arguments: argparse.Namespace, out: Path) -> list[Shot]:
     """The shots that were asked for.
 
     Raises:
-        MienError: USAGE, BAD_MANIFEST, MISSING_FILE, NOT_PERMITTED.
+        MienError: USAGE, BAD_MANIFEST, CANNOT_EXPORT, MISSING_FILE, NOT_PERMITTED.
     """
+    head = arguments.head if arguments.head == "open" else os.path.abspath(arguments.head)
+    if head != "open":
+        try:
+            os.stat(head)
+        except OSError as error:
+            raise file_error(head, error, "read") from error
     common = CaptureOptions(
         source="the shot's own",
         face=arguments.person,
         all_faces=arguments.all_people,
         engine=arguments.engine,
-        head=arguments.head if arguments.head == "open" else os.path.abspath(arguments.head),
+        head=head,
         focal_mm=arguments.focal,
         device=arguments.device,
         fps=arguments.fps,
@@ -82,6 +92,7 @@ def _shots(arguments: argparse.Namespace, out: Path) -> list[Shot]:
     like = Shot("", common, formats)
     if arguments.manifest is not None:
         return shots_of_manifest(Path(arguments.manifest), out, like)
+    check_formats(formats, common.head)
     return shots_of_folder(Path(arguments.source), out, like)
 
 
@@ -115,20 +126,23 @@ def _status(plan: Plan, outcome: Outcome) -> int:
     """Say what came of it; the exit status.
 
     Raises:
-        MienError: CANCELLED.
+        MienError: CANCELLED, NO_SPACE.
     """
     records = outcome.records.values()
     bad = [record for record in records if record.state != "finished"]
     finished = plan.finished + len(records) - len(bad)
-    count = plan.finished + len(plan.todo)
     page = plan.out / BATCH_HTML
+    count = plan.finished + len(plan.todo)
+    stopped = f"Stopped with {finished} of {count} shots finished"
+    if outcome.full is not None:
+        message = f"{stopped}, since there is no space for more: {outcome.full.message}"
+        raise MienError(ErrorCode.NO_SPACE, message, "Free some space there and run the command again for the rest.")
     if outcome.stopped:
-        message = f"Stopped with {finished} of {count} shots finished; they are kept, and {page} tells of them."
-        raise MienError(ErrorCode.CANCELLED, message, "Run the command again for the rest.")
-    put(f"{finished} of {count} shots are finished: {page}")
-    if not bad:
-        return 0
-    put(f"{len(bad)} failed, or failed in part:")
+        message = f"{stopped}: {page}."
+        raise MienError(ErrorCode.CANCELLED, message, "What is finished stays; run the command again for the rest.")
+    states = [record.state for record in bad]
+    others = [f", {states.count(state)} {words}" for state, words in _TOLD.items() if state in states]
+    put(f"{finished} of {count} shots are finished{''.join(others)}: {page}")
     for record in bad:
-        put(f"  {record.name}: {' '.join(f'{failure.message} {failure.remedy}' for failure in record.failures)}")
-    return EXIT_CODES[ErrorCode.SHOTS_FAILED]
+        put(f"  {record.name}: {' '.join(map(str, record.failures))}")
+    return EXIT_CODES[ErrorCode.SHOTS_FAILED] if bad else 0

@@ -18,12 +18,27 @@ from blender_addon.contract.errors import ErrorCode, MienError
 from blender_addon.contract.files import make_folder
 
 from .formats import write_formats
-from .progress_file import ProgressFile
+from .progress_file import ProgressFile, remove_progress
 from .quality import judge
-from .record import Failure, Person, ShotRecord, State, files_in, made_from, remove_record, write_record
+from .record import (
+    Failure,
+    Person,
+    ShotRecord,
+    State,
+    files_in,
+    made_from,
+    read_record,
+    remove_record,
+    why_again,
+    write_record,
+)
 from .shot import Shot, Task
+from .shot_lock import Busy, shot_lock
 from .thumbnails import write_thumbnail
 from .workshop import Workshop
+
+_DYING_SECONDS = 2.0
+"""For how long a process that was killed may still hold its shot."""
 
 
 def run_shot(task: Task, workshop: Workshop) -> ShotRecord:
@@ -35,20 +50,43 @@ def run_shot(task: Task, workshop: Workshop) -> ShotRecord:
 
     Returns:
         The record: whatever goes wrong with the shot is in there. It also stands in the shot's folder, where that can
-        be written to.
+        be written to. Where another batch has done the shot since this was planned, its record.
 
     Raises:
         MienError: CANCELLED.
+        Busy: Another batch is working on the shot.
     """
-    out = Path(task.out)
-    folder = task.shot.folder(out)
+    folder = task.shot.folder(Path(task.out))
     try:
         make_folder(folder)
-        remove_record(folder)
-        clear_leftovers(folder)
+        with shot_lock(folder):
+            return _done_elsewhere(task, folder) or _done_here(task, folder, workshop)
+    except MienError as error:
+        if error.code is ErrorCode.CANCELLED:
+            raise
+        return failed_record(task, error)
+
+
+def _done_elsewhere(task: Task, folder: Path) -> ShotRecord | None:
+    """The record of another batch that has done what is asked for since the task was planned."""
+    record = read_record(folder)
+    if record is None or record.ended == task.known or why_again(record, task.shot, task.timing, folder) is not None:
+        return None
+    return record
+
+
+def _done_here(task: Task, folder: Path, workshop: Workshop) -> ShotRecord:
+    """The record of a shot that is done now.
+
+    Raises:
+        MienError: CANCELLED; what removing the last record raises.
+    """
+    remove_record(folder)
+    clear_leftovers(folder)
+    try:
         with ProgressFile(folder, task.stop_file) as progress:
             progress.check_cancelled()
-            record = _done(task, out, folder, workshop, progress)
+            record = _done(task, Path(task.out), folder, workshop, progress)
     except MienError as error:
         if error.code is ErrorCode.CANCELLED:
             raise
@@ -68,6 +106,14 @@ def failed_record(task: Task, error: MienError) -> ShotRecord:
     """The record of a shot that was not captured."""
     failure = Failure.of("capture", error)
     return _record(task, {}, "failed", failures=[failure])
+
+
+def clear_up(task: Task) -> None:
+    """Remove what a process that was killed has left of a shot, unless another batch works on it by now."""
+    folder = task.shot.folder(Path(task.out))
+    with suppress(Busy, MienError), shot_lock(folder, patience=_DYING_SECONDS):
+        remove_progress(folder)
+        clear_leftovers(folder)
 
 
 def clear_leftovers(folder: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from .record import ShotRecord
 from .shot import Task
+from .worker import Answer
 
 
 @dataclass(frozen=True)
@@ -17,18 +18,27 @@ class Done:
 
     Attributes:
         task: The task.
-        record: How it went; None where it was stopped.
+        record: How it went; None where it was not done.
+        busy: Whether that is because another batch works on it.
     """
 
     task: Task
     record: ShotRecord | None
+    busy: bool = False
+
+    @classmethod
+    def of(cls, task: Task, answer: Answer) -> Done:
+        """What the process that had the task answered."""
+        if isinstance(answer, str):
+            return cls(task, None, busy=answer == "busy")
+        return cls(task, ShotRecord.from_json(answer))
 
 
 class Runner(Protocol):
     """Does tasks in other processes."""
 
-    def start(self, tasks: Sequence[Task]) -> None:
-        """Take all tasks and begin with the first."""
+    def add(self, tasks: Sequence[Task]) -> None:
+        """Take tasks; they are begun in this order, after those that were taken before."""
 
     def ended(self, seconds: float) -> list[Done]:
         """Tasks that have ended since the last call; waits up to `seconds` for one."""

@@ -61,6 +61,7 @@ class Task:
         blender: Which Blender writes scenes, if somebody said.
         timing: How source frames fall on scene frames.
         stop_file: A file whose being there says that all is to stop.
+        known: When the shot ended the last time, as its record told when this was planned; empty where there was none.
     """
 
     shot: Shot
@@ -69,6 +70,7 @@ class Task:
     blender: str | None
     timing: Timing
     stop_file: str
+    known: str = ""
 
     def to_json(self) -> dict[str, object]:
         """JSON-able values by name."""

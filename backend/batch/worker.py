@@ -7,12 +7,17 @@ import multiprocessing.util
 import os
 import signal
 from collections.abc import Mapping
+from typing import Literal
 
 from blender_addon.contract.errors import ErrorCode, MienError
 
 from .run_shot import run_shot
 from .shot import Task
+from .shot_lock import Busy
 from .workshop import Workshop
+
+Answer = dict[str, object] | Literal["stopped", "busy"]
+"""A `ShotRecord` as JSON; or that all is to stop, or that another batch works on the shot."""
 
 _workshop: Workshop | None = None
 
@@ -22,24 +27,23 @@ def prepare() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def do(task: Mapping[str, object]) -> dict[str, object] | None:
+def do(task: Mapping[str, object]) -> Answer:
     """Do a shot.
 
     Args:
         task: A `Task` as JSON.
-
-    Returns:
-        Its `ShotRecord` as JSON; None where all is to stop.
     """
     asked = Task.from_json(task)
     if os.path.exists(asked.stop_file):
-        return None
+        return "stopped"
     try:
         return run_shot(asked, _ready(asked)).to_json()
+    except Busy:
+        return "busy"
     except MienError as error:
         if error.code is not ErrorCode.CANCELLED:
             raise
-        return None
+        return "stopped"
 
 
 def _ready(task: Task) -> Workshop:

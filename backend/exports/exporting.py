@@ -15,7 +15,7 @@ from backend.exports.command import UDP
 from backend.exports.formats import SCENE_FORMATS, TAKE_FORMATS, check_formats, write_as
 from backend.exports.livelink_udp import PORT, Target, send
 from backend.heads import load_head
-from backend.outputs import check_writable
+from backend.outputs import check_writable, take_stem
 from backend.progress import Progress
 from backend.terminal import TerminalProgress, put
 from blender_addon.contract.arkit import require_arkit
@@ -26,8 +26,6 @@ from blender_addon.contract.take import Take
 if TYPE_CHECKING:
     from backend.blender import BlenderProgram
     from blender_addon.contract.head import HeadDescription
-
-_ENDINGS = (".take.npz", ".npz")
 
 
 @dataclass(frozen=True)
@@ -118,8 +116,7 @@ def _target(take: Path, name: str, out: str | None, alone: bool) -> Path:
     if out is not None and alone and not os.path.isdir(out) and Path(out).suffix == ending:
         return Path(out).absolute()
     folder = Path(out).absolute() if out is not None else take.absolute().parent
-    stem = next((take.name.removesuffix(ending) for ending in _ENDINGS if take.name.endswith(ending)), take.name)
-    return folder / f"{stem}{suffix}"
+    return folder / f"{take_stem(take)}{suffix}"
 
 
 def _check(jobs: Sequence[_Job], options: argparse.Namespace) -> None:
@@ -186,13 +183,10 @@ def _write_scenes(
     source = Path(job.take.meta.source)
     shown = source if os.path.exists(source) else None
     takes = [job.path.absolute()]
-    told = blender.export_scene(program, head, takes, shown, scenes, progress, timing=options.timing or "conform")
-    done.written += [Path(path) for paths in told["files"].values() for path in paths]
-    done.notes += [str(sentence) for sentence in told.get("warnings", ())]
-    done.failed += [
-        MienError(ErrorCode(error["code"]), error["message"], error["remedy"])
-        for error in told.get("failed", {}).values()
-    ]
+    made = blender.export_scene(program, head, takes, shown, scenes, progress, timing=options.timing or "conform")
+    done.written += made.paths
+    done.notes += made.warnings
+    done.failed += made.failed.values()
 
 
 def _send(take: Take, options: argparse.Namespace, progress: Progress) -> int:
@@ -222,11 +216,15 @@ def _udp_target(options: argparse.Namespace) -> Target:
 def _tell(done: _Done, packets: int, options: argparse.Namespace) -> None:
     if options.json:
         report: dict[str, object] = {"written": [str(path) for path in done.written], "notes": done.notes}
+        if done.failed:
+            report["failed"] = list(map(str, done.failed))
         if UDP in options.to:
             report["packets"] = packets
         put(json.dumps(report, indent=2))
         return
-    lines = [*done.notes, "Written:", *(f"  {path}" for path in done.written)] if done.written else done.notes
+    lines = [*done.notes, *map(str, done.failed[1:])]  # the first is the command's own error
+    if done.written:
+        lines += ["Written:", *(f"  {path}" for path in done.written)]
     if UDP in options.to:
         target = _udp_target(options)
         lines.append(f"{packets} packets were sent to {target.host}:{target.port} as {target.subject}.")

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
-from backend.outputs import write_json, write_together
+from backend.outputs import TAKE, write_json, write_together
 from blender_addon.contract.arkit import require_arkit
 from blender_addon.contract.errors import ErrorCode, MienError
 from blender_addon.contract.provenance import PROVENANCE, provenance
@@ -41,6 +41,7 @@ class Format:
         check: Raises CANNOT_EXPORT for a take that cannot be told in this format.
         carries_provenance: Whether the file itself says where the take comes from; else a file beside it does.
         key_file: The file by which a folder of this format is known; empty for formats of one file.
+        of_flame: Whether it is FLAME's, so that no take on the open head can be told in it.
     """
 
     title: str
@@ -49,11 +50,12 @@ class Format:
     check: Callable[[Take], None] = _any_take
     carries_provenance: bool = True
     key_file: str = ""
+    of_flame: bool = False
 
 
 TAKE_FORMATS: Mapping[str, Format] = MappingProxyType(
     {
-        "npz": Format("Mien take", ".take.npz", lambda take, path: take.save(path)),
+        "npz": Format("Mien take", TAKE, lambda take, path: take.save(path)),
         "livelink": Format("Live Link Face CSV", ".livelink.csv", write_livelink, require_arkit, False),
         "arkit-csv": Format("ARKit 52 CSV", ".arkit.csv", write_csv, require_arkit, False),
         "arkit-json": Format("ARKit 52 JSON", ".arkit.json", write_arkit_json, require_arkit),
@@ -61,9 +63,14 @@ TAKE_FORMATS: Mapping[str, Format] = MappingProxyType(
         "vrm": Format("VRM expression curves", ".vrm.json", write_vrm, require_arkit),
         "vrma": Format("VRM Animation of the presets", ".vrma", write_vrma, require_arkit),
         "vrma-arkit": Format("VRM Animation of ARKit's names", ".arkit.vrma", write_vrma_arkit, require_arkit),
-        "vhap": Format("VHAP parameters", ".vhap.npz", write_vhap, require_vhap),
+        "vhap": Format("VHAP parameters", ".vhap.npz", write_vhap, require_vhap, of_flame=True),
         "gaussian-avatars": Format(
-            "GaussianAvatars folder", ".gaussian-avatars", write_gaussian_avatars, require_flame, key_file=CAMERAS
+            "GaussianAvatars folder",
+            ".gaussian-avatars",
+            write_gaussian_avatars,
+            require_flame,
+            key_file=CAMERAS,
+            of_flame=True,
         ),
         "motion": Format("Head, neck, jaw and eye motion CSV", ".motion.csv", write_motion, carries_provenance=False),
     }
@@ -76,16 +83,23 @@ SCENE_FORMATS: Mapping[str, str] = MappingProxyType(
 """Suffixes of the formats that Blender writes."""
 
 
-def check_formats(names: Iterable[str]) -> tuple[str, ...]:
+def check_formats(names: Iterable[str], head: str = "") -> tuple[str, ...]:
     """The names, if all are formats.
 
+    Args:
+        names: The formats.
+        head: Where it is known before there are takes, the head that they will be on: "open" or a file.
+
     Raises:
-        MienError: USAGE.
+        MienError: USAGE; CANNOT_EXPORT for a format that no take on the head can be told in.
     """
     names = tuple(names)
     known = (*TAKE_FORMATS, *SCENE_FORMATS)
     if unknown := [name for name in names if name not in known]:
         raise MienError(ErrorCode.USAGE, f"There is no format {unknown[0]!r}.", f"Use one of: {', '.join(known)}.")
+    if head == "open" and (wrong := [name for name in names if name in TAKE_FORMATS and TAKE_FORMATS[name].of_flame]):
+        message = f"The format {wrong[0]!r} is FLAME's, and takes on the open head cannot be told in it."
+        raise MienError(ErrorCode.CANNOT_EXPORT, message, f"Leave {wrong[0]} out, or name a FLAME head.")
     return names
 
 

@@ -34,7 +34,10 @@ def kind_of(path: Path) -> str:
             return _kind_of_text(path, start)
     else:
         raise bad_import(path, "is empty", _REMEDY)
-    return _kind_of_record(next(read_records(path)))
+    kind = _kind_of_record(next(read_records(path)))
+    if kind == "npz" and os.path.isdir(path):
+        raise bad_import(path, "is a folder of takes, and each is a file of its own", "Choose one of the takes.")
+    return kind
 
 
 def _start(path: Path) -> bytes:

@@ -11,7 +11,7 @@ from pathlib import Path
 from backend.exports.flame_motion import Shot
 from backend.exports.importing import Imported, ImportOptions, import_take
 from backend.exports.kinds import KINDS
-from backend.outputs import check_writable
+from backend.outputs import TAKE, check_writable
 from backend.terminal import TerminalProgress, put
 from blender_addon.contract.errors import ErrorCode, MienError
 from blender_addon.contract.provenance import provenance
@@ -31,7 +31,7 @@ def import_file(options: argparse.Namespace) -> None:
     if options.kind is not None and options.kind not in KINDS:
         remedy = f"Use one of: {', '.join(KINDS)}."
         raise MienError(ErrorCode.USAGE, f"There is no kind {options.kind!r}.", remedy)
-    out = Path(options.out).absolute() if options.out else path.absolute().parent / f"{_stem(path)}.take.npz"
+    out = Path(options.out).absolute() if options.out else path.absolute().parent / f"{_stem(path)}{TAKE}"
     if os.path.exists(out) and os.path.exists(path) and os.path.samefile(out, path):
         raise MienError(ErrorCode.USAGE, f"{out} would be written over itself.", "Name another file with --out.")
     with TerminalProgress() as progress:
@@ -52,7 +52,7 @@ def import_file(options: argparse.Namespace) -> None:
 def _stem(path: Path) -> str:
     """What the take is named after: the file's name without its ending, a folder's whole name."""
     name = path.absolute().name
-    return name.removesuffix(".take.npz") if name.endswith(".take.npz") else name if os.path.isdir(path) else path.stem
+    return name.removesuffix(TAKE) if name.endswith(TAKE) else name if os.path.isdir(path) else path.stem
 
 
 def _tell(imported: Imported, out: Path, as_json: bool) -> None:

@@ -7,6 +7,7 @@ import glob
 import json
 import os
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,10 +15,11 @@ import numpy as np
 import pytest
 
 from backend import blender, blender_programs
-from backend.blender import export_scene, last_json_line, save_blend
-from backend.blender_programs import find_blender, identify, prepare_blender
+from backend.blender import export_scene, save_blend
+from backend.blender_output import last_json_line
+from backend.blender_programs import BlenderProgram, find_blender, identify, prepare_blender
 from backend.media import backdrop
-from backend.progress import no_progress
+from backend.progress import NoProgress, cancelled, no_progress
 from blender_addon.contract.errors import ErrorCode, MienError
 from blender_addon.contract.files import file_error
 
@@ -32,18 +34,20 @@ if "--version" in sys.argv:
 arguments = sys.argv[sys.argv.index("--") + 1:]
 out = arguments[arguments.index("--out") + 1] if "--out" in arguments else ""
 exports = dict(text.split("=", 1) for text, flag in zip(arguments[1:], arguments) if flag == "--export")
+with open(sys.argv[0] + ".arguments", "w") as file:
+    json.dump(arguments, file)
 print("Read prefs: nothing of ours")
 {body}
 """
 SAVES = """
 open(out, "wb").write(b"BLENDER")
 print("Mien wrote blend")
-print(json.dumps({"ok": True, "failed": {}, "blend": out, "blender": "4.2.3", "warnings": [], "arguments": arguments}))
+print(json.dumps({"ok": True, "failed": {}, "blend": out, "blender": "4.2.3", "warnings": []}))
 print("Blender quit")
 """
 REFUSES = """
 error = {"code": "wrong_head", "message": "The take is of another head.", "remedy": "Capture again."}
-print(json.dumps({"ok": False, **error}))
+print(json.dumps({"ok": False, "error": error | {"details": {"path": "/a/take.npz"}}}))
 sys.exit(15)
 """
 CRASHES = """
@@ -78,14 +82,28 @@ def no_blender(tmp_path, monkeypatch, mien_home):
     return folder
 
 
-def save(tmp_path, body=SAVES, photo="photo.jpg", footage=None, start=1, timing="conform", **stood_in):
-    program = identify(stand_in(tmp_path / "blender-program", body, **stood_in))
+def save(
+    tmp_path,
+    body=SAVES,
+    photo="photo.jpg",
+    footage=None,
+    start=1,
+    timing="conform",
+    progress=no_progress,
+    version="4.2.3",
+):
+    program = identify(stand_in(tmp_path / "blender-program", body, version))
     head = SimpleNamespace(save=lambda path: path.write_bytes(b"head"))
     picture = SimpleNamespace(path=tmp_path / photo, pixels=np.zeros((2, 3, 3), np.uint8))
     out = tmp_path / "out" / "head.blend"
     out.parent.mkdir(exist_ok=True)
     takes = [tmp_path / "photo.take.npz", tmp_path / "photo.face2.take.npz"]
-    return save_blend(program, head, takes, footage or picture, out, no_progress, start, timing), out
+    return save_blend(program, head, takes, footage or picture, out, progress, start, timing), out
+
+
+def arguments_of(tmp_path: Path) -> list[str]:
+    """What the script was told the last time."""
+    return json.loads((tmp_path / "blender-program.arguments").read_text())
 
 
 EXPORTS = """
@@ -100,6 +118,7 @@ for name, path in exports.items():
     if name == "glb" and {hangs}:
         time.sleep(60)
 error = {{"code": "no_space", "message": exports["usd"] + " cannot be written.", "remedy": "Free some."}}
+error["details"] = {{"path": exports["usd"]}}
 print(json.dumps({{"ok": True, "failed": {{"usd": error}}, "exports": exports, "warnings": ["One."]}}))
 """
 
@@ -110,41 +129,40 @@ def export(tmp_path, dies=False, hangs=False, source=None):
     targets = {name: tmp_path / "out" / name / f"shot.{name}" for name in ("fbx", "glb", "usd", "abc")}
     for target in targets.values():
         target.parent.mkdir(parents=True)
-    reported = export_scene(program, head, [tmp_path / "take.npz"], source, targets, no_progress)
+    made = export_scene(program, head, [tmp_path / "take.npz"], source, targets, no_progress)
     left = sorted(str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*") if path.is_file())
-    return reported, targets, left
+    return made, targets, left
 
 
 class TestExporting:
     def test_each_format_is_written_and_one_that_fails_is_told(self, tmp_path):
-        reported, targets, left = export(tmp_path)
+        made, targets, left = export(tmp_path)
         assert left == ["abc/shot.abc", "abc/shot.abc.json", "fbx/shot.fbx", "glb/shot.glb"]
-        assert reported["files"]["abc"] == [str(targets["abc"]), f"{targets['abc']}.json"]
-        assert reported["failed"] == {
-            "usd": {"code": "no_space", "message": f"{targets['usd']} cannot be written.", "remedy": "Free some."}
-        }
-        assert reported["warnings"] == ["One."] and "blend" not in reported
+        assert made.files["abc"] == (targets["abc"], Path(f"{targets['abc']}.json")) and len(made.paths) == 4
+        assert made.failed.keys() == {"usd"} and made.failed["usd"].code is ErrorCode.NO_SPACE
+        assert str(made.failed["usd"]) == f"{targets['usd']} cannot be written. Free some."
+        assert made.warnings == ("One.",)
 
     def test_what_was_whole_before_a_crash_is_kept(self, tmp_path, mien_home):
-        reported, targets, left = export(tmp_path, dies=True)
+        made, targets, left = export(tmp_path, dies=True)
         assert left == ["fbx/shot.fbx", "glb/shot.glb"]
-        assert set(reported["failed"]) == {"usd", "abc"}
-        assert "signal 11" in reported["failed"]["abc"]["message"]
+        assert set(made.failed) == {"usd", "abc"}
+        assert "signal 11" in made.failed["abc"].message
 
     def test_what_was_whole_before_it_hung_is_kept(self, tmp_path, monkeypatch):
         monkeypatch.setattr(blender, "_SAVE_SECONDS", 0.5)
-        reported, _, left = export(tmp_path, hangs=True)
+        made, _, left = export(tmp_path, hangs=True)
         assert left == ["fbx/shot.fbx", "glb/shot.glb"]
-        assert "did not finish" in reported["failed"]["usd"]["message"]
+        assert "did not finish" in made.failed["usd"].message
 
     def test_a_place_that_is_not_there_keeps_nothing_else_from_being_written(self, tmp_path):
         program = identify(stand_in(tmp_path / "blender-program", EXPORTS.format(dies=False, hangs=False)))
         head = SimpleNamespace(save=lambda path: path.write_bytes(b"head"))
         (tmp_path / "b.abc").mkdir()
         targets = {"fbx": tmp_path / "none" / "a.fbx", "usd": tmp_path / "a.usd", "abc": tmp_path / "b.abc"}
-        reported = export_scene(program, head, [], None, targets | {"glb": tmp_path / "a.glb"}, no_progress)
-        assert reported["files"] == {"glb": [str(tmp_path / "a.glb")]}
-        codes = {name: error["code"] for name, error in reported["failed"].items()}
+        made = export_scene(program, head, [], None, targets | {"glb": tmp_path / "a.glb"}, no_progress)
+        assert made.files == {"glb": (tmp_path / "a.glb",)}
+        codes = {name: error.code for name, error in made.failed.items()}
         assert codes == {"fbx": "missing_file", "usd": "no_space", "abc": "not_permitted"}
         with pytest.raises(MienError, match="none"):
             export_scene(program, head, [], None, {"fbx": targets["fbx"]}, no_progress)
@@ -216,32 +234,32 @@ class TestFinding:
 
 class TestSaving:
     def test_the_file_takes_its_place_and_the_rest_goes(self, tmp_path):
-        reported, out = save(tmp_path)
+        made, out = save(tmp_path)
         assert out.read_bytes() == b"BLENDER"
-        assert reported["blend"] == str(out)
+        assert made.files == {"blend": (out,)} and not made.failed
         assert list(out.parent.iterdir()) == [out]
 
     def test_what_the_script_is_told(self, tmp_path):
-        reported, _ = save(tmp_path)
-        arguments = reported["arguments"]
+        save(tmp_path)
+        arguments = arguments_of(tmp_path)
         assert arguments.count("--take") == 2
         assert arguments[arguments.index("--source") + 1] == str(tmp_path / "photo.jpg")
 
     def test_footage_and_its_timing_are_handed_over_as_they_are(self, tmp_path):
-        reported, _ = save(tmp_path, footage=tmp_path / "clip.mov", start=1001, timing="source")
-        arguments = reported["arguments"]
+        save(tmp_path, footage=tmp_path / "clip.mov", start=1001, timing="source")
+        arguments = arguments_of(tmp_path)
         found = [arguments[arguments.index(name) + 1] for name in ("--source", "--start", "--timing")]
         assert found == [str(tmp_path / "clip.mov"), "1001", "source"]
 
     def test_a_photo_that_blender_cannot_show_is_handed_over_as_png(self, tmp_path):
-        reported, _ = save(tmp_path, photo="photo.heic")
-        arguments = reported["arguments"]
+        save(tmp_path, photo="photo.heic")
+        arguments = arguments_of(tmp_path)
         assert Path(arguments[arguments.index("--source") + 1]).name == "photo.png"
 
     @pytest.mark.parametrize(("version", "count"), [("4.2.3", 0), ("4.5.1", 0), ("5.0.1", 1)])
     def test_a_file_that_older_blenders_refuse_is_said_to_be_one(self, tmp_path, version, count):
-        reported, _ = save(tmp_path, version=version)
-        assert len([text for text in reported["warnings"] if "4.5 and newer" in text]) == count
+        made, _ = save(tmp_path, version=version)
+        assert len([text for text in made.warnings if "4.5 and newer" in text]) == count
 
     @pytest.mark.parametrize(
         ("body", "code", "said"),
@@ -257,6 +275,15 @@ class TestSaving:
             save(tmp_path, body)
         assert caught.value.code is code
         assert list((tmp_path / "out").iterdir()) == []
+
+    def test_the_errors_of_the_script_itself_arrive_whole(self, tmp_path):
+        """The script reads the head before it needs Blender, so a Python without it will do."""
+        program = BlenderProgram(sys.executable, (4, 2, 3), is_module=True)
+        head = SimpleNamespace(save=lambda path: path.write_bytes(b"no head"))
+        with pytest.raises(MienError, match="head.npz") as caught:
+            save_blend(program, head, [tmp_path / "a.take.npz"], tmp_path, tmp_path / "a.blend", no_progress)
+        assert caught.value.code is ErrorCode.BAD_HEAD and caught.value.remedy
+        assert not list(tmp_path.iterdir())
 
     def test_a_full_disk_names_the_file_that_was_asked_for(self, tmp_path, monkeypatch):
         def full(path, pixels):
@@ -280,6 +307,18 @@ class TestSaving:
         with pytest.raises(MienError, match="did not finish") as caught:
             save(tmp_path, "time.sleep(60)")
         assert caught.value.code is ErrorCode.BLENDER_FAILED
+        assert list((tmp_path / "out").iterdir()) == []
+
+    def test_one_that_nobody_waits_for_any_more_is_ended(self, tmp_path):
+        class Cancelled(NoProgress):
+            def check_cancelled(self) -> None:
+                if (tmp_path / "blender-program.arguments").exists():
+                    raise cancelled()
+
+        started = time.monotonic()
+        with pytest.raises(MienError) as caught:
+            save(tmp_path, "time.sleep(60)", progress=Cancelled())
+        assert caught.value.code is ErrorCode.CANCELLED and time.monotonic() - started < 30
         assert list((tmp_path / "out").iterdir()) == []
 
     def test_what_it_said_is_kept_for_the_user(self, tmp_path, mien_home):

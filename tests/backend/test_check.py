@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 import sys
-from types import SimpleNamespace
 
 import pytest
 
 from backend import check, commands
+from backend.blender_programs import BlenderProgram
 from backend.cli import main
 from backend.weights import landmarker
 from blender_addon.contract.errors import EXIT_CODES, ErrorCode, MienError
@@ -64,7 +64,7 @@ def test_setup_fetches_the_model_and_tells_blender(mien_home, monkeypatch, capsy
 
 def test_setup_for_blend_prepares_blender(mien_home, monkeypatch, capsys):
     monkeypatch.setattr(landmarker, "landmarker_file", lambda progress: mien_home / "face.task")
-    program = SimpleNamespace(version=(4, 2, 3), path="/somewhere/blender")
+    program = BlenderProgram("/somewhere/blender", (4, 2, 3), is_module=False)
     monkeypatch.setattr(commands, "prepare_blender", lambda asked, progress: program)
     assert main(["setup", "--blend"]) == 0
     assert "Blender 4.2.3: /somewhere/blender" in capsys.readouterr().out

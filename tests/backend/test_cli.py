@@ -16,6 +16,8 @@ import numpy as np
 import pytest
 
 from backend import capture_files, commands, outputs
+from backend.blender import SceneFiles
+from backend.blender_programs import BlenderProgram
 from backend.cli import main
 from blender_addon.contract.errors import EXIT_CODES, ErrorCode, MienError
 from blender_addon.contract.places import read_backend_record
@@ -218,9 +220,10 @@ class TestBlend:
             if stand_in.failure:
                 raise stand_in.failure
             out.write_bytes(b"BLENDER")
-            return {"blend": str(out), "blender": "4.2.3", "warnings": ["It may not line up."], "heads": []}
+            return SceneFiles({"blend": (out,)}, {}, ("It may not line up.",))
 
-        monkeypatch.setattr(commands, "prepare_blender", lambda asked, progress: SimpleNamespace(path=asked))
+        program = BlenderProgram("blender", (4, 2, 3), is_module=False)
+        monkeypatch.setattr(commands, "prepare_blender", lambda asked, progress: program)
         monkeypatch.setattr(capture_files, "save_blend", save)
         return stand_in
 

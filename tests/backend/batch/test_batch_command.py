@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from backend.batch.record import RECORD, read_record
+from backend.batch.shot_lock import LOCK
 from backend.cli import main
 from blender_addon.contract.errors import EXIT_CODES, ErrorCode
 from tests.backend.test_capture_command import limit_file_size, linux_only, lose_privileges
@@ -48,7 +50,7 @@ def table(out: Path) -> dict[str, dict[str, str]]:
 def test_a_folder_then_again_then_with_a_change(home, shots, tmp_path, clip, capsys):
     out = tmp_path / "done"
     assert run(shots, "--out", out, "--jobs", 2) == 0
-    files = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
+    files = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file() and path.name != LOCK}
     anna = {f"sub/anna/{name}" for name in ("anna.take.npz", "anna.report.json", "anna.overlay.mp4", "anna.thumb.jpg")}
     photo = {f"portrait/portrait.{end}" for end in ("take.npz", "report.json", "overlay.png", "thumb.jpg")}
     assert files == anna | photo | {"sub/anna/shot.json", "portrait/shot.json", "batch.csv", "batch.html"}
@@ -143,6 +145,8 @@ def test_shards_write_one_report(home, tmp_path, clip):
         (["shots é", "--to", "doc"], ErrorCode.USAGE, "There is no format 'doc'"),
         (["shots é", "--shard", "3/2"], ErrorCode.USAGE, "3/2 is not a share"),
         (["shots é", "--focal", "1"], ErrorCode.USAGE, "Focal length 1.0"),
+        (["shots é", "--head", "none.pkl"], ErrorCode.MISSING_FILE, "none.pkl cannot be read"),
+        (["shots é", "--to", "facs,vhap"], ErrorCode.CANNOT_EXPORT, "'vhap' is FLAME's"),
         (["--manifest", "bad.csv"], ErrorCode.BAD_MANIFEST, "line 1: there is no column 'colour'"),
         (["shots é", "--ray", "ray://there"], ErrorCode.USAGE, "not the address of a Ray cluster's head"),
         (["shots é", "--ray", "127.0.0.2:9"], ErrorCode.USAGE, "No Ray cluster answers at 127.0.0.2:9"),
@@ -189,11 +193,12 @@ def test_a_full_disk_leaves_nothing_half_written(home, shots, tmp_path):
         command(shots, "--out", out, "--threads", 1),
         cwd=ROOT, capture_output=True, text=True, preexec_fn=limit_file_size,
     )  # fmt: skip
-    assert done.returncode == EXIT_CODES[ErrorCode.SHOTS_FAILED], done.stderr
+    assert done.returncode == EXIT_CODES[ErrorCode.NO_SPACE], done.stderr
+    assert "Stopped with 0 of 2 shots finished" in done.stderr and "portrait.overlay.png cannot be" in done.stderr
     rows = table(out)
     assert rows["portrait"]["failures"] == "capture:no_space" and "portrait" in rows["portrait"]["reasons"]
-    assert [path.name for path in (out / "portrait").iterdir()] == [RECORD]
-    assert not [path for path in out.rglob("*") if path.name.startswith(".")]
+    assert {path.name for path in (out / "portrait").iterdir()} == {RECORD, LOCK}
+    assert not hidden(out)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
@@ -211,8 +216,26 @@ def test_a_batch_that_is_stopped(home, tmp_path, clip, ended_by):
     assert "Stopped with 1 of 3 shots finished" in said.decode()
     assert [row["state"] for row in table(out).values()] == ["finished", "waiting", "waiting"]
     assert "batch.html" in said.decode() and (out / "batch.html").exists()
-    left = {path.name for path in out.rglob("*") if path.is_file()}
-    assert not [name for name in left if name.startswith(".") or name == "progress.json"]
+    assert not hidden(out) and not list(out.rglob("progress.json"))
+
+
+def test_two_batches_with_the_same_folder_share_the_work(home, tmp_path, clip):
+    for number in range(4):
+        clip(tmp_path / "shots" / f"s{number}.mp4", 25, start=60 + number)
+    out = tmp_path / "done"
+    arguments = command(tmp_path / "shots", "--out", out, "--threads", 1)
+    both = [subprocess.Popen(arguments, cwd=ROOT, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    said = [process.communicate(timeout=200)[1] for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+    assert {row["state"] for row in table(out).values()} == {"finished"}
+    assert not hidden(out) and not list(out.rglob("progress.json"))
+    told = {found.groups() for found in re.finditer(r"(s\d) is \w+ \((.*) s\)", " ".join(said))}
+    assert told == {(name, f"{float(row['seconds']):.1f}") for name, row in table(out).items()}  # each was done once
+
+
+def hidden(out: Path) -> list[Path]:
+    """What a capture or a batch has not cleared up."""
+    return [path for path in out.rglob(".*") if path.name != LOCK]
 
 
 def _wait(for_: object, process: subprocess.Popen) -> None:

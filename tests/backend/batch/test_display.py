@@ -24,7 +24,7 @@ class Terminal(io.StringIO):
 @pytest.fixture
 def plan(tmp_path, common):
     shots = tuple(replace(common, name=name) for name in ("a", "b", "c"))
-    return Plan(tmp_path, shots, shots[:2], {"a": "not done yet", "b": "its source has changed"}, 1)
+    return Plan(tmp_path, shots, shots[:2], {"a": "not done yet", "b": "its source has changed"}, {}, 1)
 
 
 def tell(display, plan, record):

@@ -71,12 +71,12 @@ def test_one_that_cannot_be_written_stops_no_other(attempt, tmp_path):
 
 def test_scenes_are_written_by_one_blender(attempt, tmp_path, monkeypatch):
     asked = []
-    refusal = {"code": "blender_failed", "message": "This Blender has no USD.", "remedy": "Use another Blender."}
+    refusal = MienError(ErrorCode.BLENDER_FAILED, "This Blender has no USD.", "Use another Blender.", {"path": "a"})
 
     def scene(program, head, takes: Sequence[Path], source, targets, progress, start=1, timing="conform"):
         asked.append((program, head, len(takes), source, sorted(targets), timing))
-        files = {name: [str(path)] for name, path in targets.items() if name != "usd"}
-        return {"files": files, "failed": {"usd": refusal}, "warnings": ["The eyelids are left out."]}
+        files = {name: (path,) for name, path in targets.items() if name != "usd"}
+        return blender.SceneFiles(files, {"usd": refusal}, ("The eyelids are left out.",))
 
     (tmp_path / "a.usdc").write_bytes(b"of an earlier run")
     monkeypatch.setattr(blender, "export_scene", scene)

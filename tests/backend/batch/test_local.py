@@ -18,8 +18,10 @@ from backend.batch.display import PlainLines
 from backend.batch.local import ATTEMPTS, LocalRunner
 from backend.batch.plan import Shard, make_plan
 from backend.batch.record import read_record, write_record
-from backend.batch.run_shot import _record
+from backend.batch.run_shot import _record, failed_record
 from backend.batch.shot import Shot, Task
+from blender_addon.contract.errors import ErrorCode
+from blender_addon.contract.files import file_error
 from tests.backend.batch.conftest import with_options
 
 
@@ -40,7 +42,12 @@ def work(values):
     if name.startswith("slow"):
         while not os.path.exists(task.stop_file):
             time.sleep(0.02)
-        return None
+        return "stopped"
+    if name.startswith("elsewhere") and (folder / "attempts").stat().st_size < 3:
+        return "busy"
+    if name.startswith("full"):
+        place = Path(task.out if name == "full" else "/home/of/a/machine") / "a.bin"
+        return failed_record(task, file_error(place, OSError(28, "No space left on device"))).to_json()
     record = _record(task, {}, "finished", files={}, seconds={"total": 0.1})
     write_record(folder, record)
     return record.to_json()
@@ -101,6 +108,37 @@ def test_stopping_keeps_what_was_done_and_lets_the_others_clear_up(run):
     assert not list(out.glob(".mien-*"))
     text = (out / "batch.html").read_text()
     assert "http-equiv" not in text and text.count("Waiting") == 4
+
+
+def test_a_shot_that_another_batch_works_on_is_asked_for_again(run, monkeypatch, capsys):
+    monkeypatch.setattr("backend.batch.batch._ASK_SECONDS", 0.1)
+    outcome, out = run("elsewhere", "a", "b")
+    assert list(outcome.records) == ["a", "b", "elsewhere"]
+    assert capsys.readouterr().err.count("elsewhere is being done by another batch") == 1
+    assert (out / "elsewhere" / "attempts").stat().st_size == 3
+
+
+def test_stopping_does_not_wait_for_another_batch(run, monkeypatch):
+    def interrupt(display) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("backend.batch.batch._ASK_SECONDS", 1000.0)
+    outcome, _ = run("elsewhere", "a", jobs=1, then=interrupt)
+    assert outcome.stopped and set(outcome.records) == {"a"}
+
+
+def test_a_full_disk_of_the_results_stops_the_batch(run):
+    outcome, out = run("a", "full", "slow1", "slow2", jobs=2)
+    assert outcome.full.code == ErrorCode.NO_SPACE and not outcome.stopped
+    assert {name: record.state for name, record in outcome.records.items()} == {"a": "finished", "full": "failed"}
+    with open(out / "batch.csv", newline="") as file:
+        states = {row["name"]: row["state"] for row in csv.DictReader(file)}
+    assert states == {"a": "finished", "full": "failed", "slow1": "waiting", "slow2": "waiting"}
+
+
+def test_a_full_disk_of_one_machine_stops_no_other_shot(run):
+    outcome, _ = run("full of its own", "a")
+    assert outcome.full is None and outcome.records["a"].state == "finished"
 
 
 def test_shots_are_what_they_were_in_the_other_process(common):

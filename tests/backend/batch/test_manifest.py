@@ -71,6 +71,7 @@ def test_tables_of_other_countries(read):
         ("file,focal\na.mov,nan\n", "line 2: focal length nan is not within"),
         ("file,engine\na.mov,magic\n", "line 2: unknown engine 'magic'"),
         ("file,formats\na.mov,doc\n", "line 2: there is no format 'doc'"),
+        ("file,formats,head\na.mov,vhap,flame.pkl\nb.mov,vhap,\n", "line 3: the format 'vhap' is FLAME's"),
         ("file,smoothing\na.mov,2\n", "line 2: smoothing 2.0 is not within"),
         ("file,range\n\n,1:2\n", "line 3: the column 'file' is empty"),
         ("file\na.mov,b\n", "line 2: there are 2 cells for 1 columns"),

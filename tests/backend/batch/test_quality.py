@@ -40,5 +40,5 @@ def test_the_worst_comes_first_and_says_who():
 
 def test_failures():
     failure = Failure("fbx", "cannot_export", "It cannot be written.", "Choose another.")
-    assert judge([GOOD], [], [failure]) == ("amber", ("It cannot be written. Choose another.",))
+    assert judge([GOOD], [], [failure]) == ("amber", ("fbx: It cannot be written. Choose another.",))
     assert judge([], [], [failure])[0] == "red"

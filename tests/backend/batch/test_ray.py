@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,13 +20,13 @@ from blender_addon.contract.errors import EXIT_CODES, ErrorCode
 from tests.backend.batch.test_batch_command import command, table
 
 ROOT = Path(__file__).resolve().parents[3]
-HOST = "127.0.0.2"
-"""Ray takes 127.0.0.1 for a mistake and puts the machine's own address in its place; this is loopback as well."""
+HOST = "127.0.0.1"
+"""The only address for which Ray's servers do not listen on all of the machine's."""
 MEMORY = 80_000_000
 
 pytest.importorskip("ray")
 pytestmark = [
-    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems have no 127.0.0.2 by themselves"),
+    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="tried on Linux only"),
     pytest.mark.slow,
 ]
 
@@ -33,16 +35,25 @@ pytestmark = [
 def cluster(home, tmp_path, monkeypatch) -> Iterator:
     """A head without CPUs and two workers with one each; their processes find the test's data folder."""
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-    monkeypatch.setenv("RAY_TMPDIR", "/tmp")  # its sockets' paths must be short
+    # Not the test's own folder: the paths of sockets must be short.
+    folder = tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp", ignore_cleanup_errors=True)
+    monkeypatch.setenv("RAY_TMPDIR", folder.name)
+    # Ray takes loopback for a mistake and puts the machine's own address in its place, unless it is told that there are
+    # no other machines; here and in the processes that the tests start.
+    monkeypatch.setenv("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+    from ray._private import ray_constants
     from ray.cluster_utils import Cluster
 
+    monkeypatch.setattr(ray_constants, "ENABLE_RAY_CLUSTER", False)
+
     arguments = {"node_ip_address": HOST, "object_store_memory": MEMORY}
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False, **arguments})
-    try:
-        cluster.workers = [cluster.add_node(num_cpus=1, **arguments) for _ in range(2)]
-        yield cluster
-    finally:
-        cluster.shutdown()
+    with folder:
+        cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False, **arguments})
+        try:
+            cluster.workers = [cluster.add_node(num_cpus=1, **arguments) for _ in range(2)]
+            yield cluster
+        finally:
+            cluster.shutdown()
 
 
 def start(shots: Path, out: Path, *more: object) -> subprocess.Popen:
@@ -72,6 +83,13 @@ def test_a_worker_that_dies_loses_nothing_and_the_bytes_are_the_local_ones(clust
     for number in range(6):
         name = f"s{number}/s{number}.take.npz"
         assert (far / name).read_bytes() == (near / name).read_bytes()
+
+
+def test_nobody_else_reaches_the_test_cluster(cluster):
+    port = int(cluster.address.rpartition(":")[2])
+    socket.create_connection((HOST, port), timeout=5).close()
+    with pytest.raises(ConnectionRefusedError):  # loopback as well on Linux, but another address of this machine
+        socket.create_connection(("127.0.0.2", port), timeout=5)
 
 
 def test_a_cluster_that_does_not_fit(cluster, tmp_path, clip):

@@ -17,7 +17,7 @@ import pytest
 from backend import blender
 from backend.cli import main
 from backend.exports.livelink_udp import Packet
-from blender_addon.contract.errors import EXIT_CODES, ErrorCode
+from blender_addon.contract.errors import EXIT_CODES, ErrorCode, MienError
 from blender_addon.contract.head import HeadDescription
 from blender_addon.contract.provenance import provenance
 from blender_addon.contract.take import Take
@@ -44,16 +44,16 @@ class Scenes:
 
     def __init__(self) -> None:
         self.asked: list[tuple] = []
-        self.failed: dict[str, dict[str, str]] = {}
+        self.failed: dict[str, MienError] = {}
 
     def export_scene(
         self, program, head, takes, source, targets: Mapping[str, Path], progress, start=1, timing="conform"
-    ) -> dict[str, object]:
+    ) -> blender.SceneFiles:
         self.asked.append((program, head.id, list(takes), source, dict(targets), timing))
         for name, path in targets.items():
             path.write_text(name)
-        files = {name: [str(path)] for name, path in targets.items() if name not in self.failed}
-        return {"warnings": ["A sentence."], "files": files, "failed": self.failed}
+        files = {name: (path,) for name, path in targets.items() if name not in self.failed}
+        return blender.SceneFiles(files, self.failed, ("A sentence.",))
 
 
 @pytest.fixture
@@ -165,13 +165,23 @@ def test_blender_writes_scenes(shot: Path, scenes: Scenes, tmp_path: Path) -> No
 
 
 def test_what_blender_could_not_write(shot: Path, scenes: Scenes, capsys) -> None:
-    scenes.failed = {"usd": {"code": "blender_failed", "message": "No USD.", "remedy": "Use another Blender."}}
+    scenes.failed = {"usd": MienError(ErrorCode.BLENDER_FAILED, "No USD.", "Use another Blender.")}
     assert run("export", shot, "--to", "usd,glb") == EXIT_CODES[ErrorCode.BLENDER_FAILED]
     captured = capsys.readouterr()
     assert "shot.glb" in captured.out
     assert "shot.usdc" not in captured.out
     assert "A sentence." in captured.out
     assert captured.err.endswith("mien: No USD. Use another Blender.\n")
+
+
+def test_all_that_blender_could_not_write_is_told(shot: Path, scenes: Scenes, capsys) -> None:
+    for name in ("usd", "abc"):
+        scenes.failed[name] = MienError(ErrorCode.BLENDER_FAILED, f"No {name}.", "Use another.")
+    assert run("export", shot, "--to", "usd,abc,fbx") == EXIT_CODES[ErrorCode.BLENDER_FAILED]
+    captured = capsys.readouterr()
+    assert "No abc. Use another." in captured.out and captured.err.endswith("mien: No usd. Use another.\n")
+    assert run("export", shot, "--to", "usd,abc,fbx", "--json") == EXIT_CODES[ErrorCode.BLENDER_FAILED]
+    assert json.loads(capsys.readouterr().out)["failed"] == ["No usd. Use another.", "No abc. Use another."]
 
 
 def test_the_footage_goes_along_where_it_still_is(scenes: Scenes, tmp_path: Path) -> None:

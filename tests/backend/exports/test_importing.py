@@ -471,6 +471,14 @@ def test_an_empty_folder_and_nothing(flame_file: Path, tmp_path: Path) -> None:
         assert caught.value.code is code
 
 
+def test_a_folder_of_takes(flame: HeadDescription, flame_file: Path, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        flame_take(flame).save(tmp_path / f"{name}.take.npz")
+    with pytest.raises(MienError, match="is a folder of takes") as caught:
+        bring(tmp_path, flame_file)
+    assert caught.value.code is ErrorCode.BAD_IMPORT
+
+
 def test_our_own_take_whatever_its_name(flame: HeadDescription, flame_file: Path, tmp_path: Path) -> None:
     take = flame_take(flame)
     take.save(tmp_path / "vhap.npz")
