@@ -194,13 +194,14 @@ def _command(photo: Path, folder: Path) -> None:
 
 
 def blender(session: Session, folder: Path) -> None:
-    """Print how fast takes become keys in Blender, against keyframe_insert in the same run."""
+    """Print how fast takes become keys in Blender, against keyframe_insert in the same run, and files of others."""
     release, interpreter = choose_release(FOR_SAVING)
     with TerminalProgress() as progress:
         python = ensure_bpy(release, interpreter, ROOT, ENVIRONMENTS, progress, ("bpy-test.txt",))
     head = folder / "head.npz"
     session.head("open").save(head)
-    subprocess.run([python, str(ROOT / "tests" / "blender" / "bench_keys.py"), "--head", str(head)], check=True)
+    for script in ("bench_keys.py", "bench_exports.py"):
+        subprocess.run([python, str(ROOT / "tests" / "blender" / script), "--head", str(head)], check=True)
 
 
 def networks(session: Session, folder: Path) -> None:
