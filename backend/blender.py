@@ -242,7 +242,7 @@ def _ended(
                 with suppress(subprocess.TimeoutExpired) if time.monotonic() < end else nullcontext():
                     output, errors = process.communicate(timeout=_LOOK_SECONDS)
                     return subprocess.CompletedProcess(command, process.returncode, output, errors)
-        except BaseException:
+        except BaseException:  # also Ctrl-C: Blender would run on
             process.kill()
             raise
 

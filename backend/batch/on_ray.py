@@ -93,7 +93,7 @@ class RayRunner:
             nodes = self._nodes(threads)
             self._probe(nodes, plan.out)
             self._gpus = self._ray.cluster_resources().get("GPU", 0)
-        except BaseException:
+        except BaseException:  # also Ctrl-C: the cluster must not keep us for its driver
             self._ray.shutdown()
             raise
         self._slots = int(sum(node["Resources"]["CPU"] for node in nodes) // threads)
