@@ -3,12 +3,18 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 MPFB_PREFIX = "ARKit_"
+RIG = "Generated Rig"
 VRM_KEYS = ("A", "I", "U", "E", "O", "Blink_L", "Blink_R", "Fcl_ALL_Joy")
 POINTS = np.array([[x, y, z] for x in (-0.05, 0.05) for y in (-0.1, 0.0) for z in (1.5, 1.7)])
 FACES = [(0, 1, 3, 2), (4, 6, 7, 5), (0, 4, 5, 1), (2, 3, 7, 6), (0, 2, 6, 4), (1, 5, 7, 3)]
@@ -102,9 +108,28 @@ def vrm_character(name: str = "Mei") -> Any:
 
 
 def rigify_character(new_face: bool = False) -> Any:
-    """A rig that Rigify generates from its human, of its old or its new kind of face."""
+    """A rig that Rigify generates from its human, of its old or its new kind of face, in the open file.
+
+    Another process generates it: what Rigify leaves behind in Python crashes Blender 4.2 later, when it is collected.
+    """
     import bpy
 
+    with tempfile.TemporaryDirectory() as folder:
+        made = Path(folder) / "rigify.blend"
+        command = [sys.executable, __file__, str(made), *(["--new-face"] if new_face else [])]
+        subprocess.run(command, check=True, capture_output=True, timeout=300)
+        with bpy.data.libraries.load(str(made)) as (there, here):
+            here.objects = [name for name in there.objects if name == RIG]
+    (rig,) = here.objects
+    bpy.context.scene.collection.objects.link(rig)
+    return rig
+
+
+def _generate(new_face: bool) -> None:
+    """Let Rigify generate a rig of a head in an empty file."""
+    import bpy
+
+    bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
     bpy.ops.preferences.addon_enable(module="rigify")
     bpy.ops.object.armature_human_metarig_add()
     metarig = bpy.context.object
@@ -119,9 +144,7 @@ def rigify_character(new_face: bool = False) -> Any:
             bones.remove(bone)
     bpy.ops.object.mode_set(mode="OBJECT")
     bpy.ops.pose.rigify_generate()
-    rig = metarig.data.rigify_target_rig
-    metarig.hide_set(True)
-    return rig
+    metarig.data.rigify_target_rig.name = RIG
 
 
 def bone_turns(rig: Any, name: str, scene: Any, frames: Sequence[int]) -> np.ndarray:
@@ -160,3 +183,17 @@ def _at(scene: Any, frames: Sequence[int], read: Callable[[], Any]) -> list[Any]
         bpy.context.view_layer.update()
         found.append(read())
     return found
+
+
+def main() -> None:
+    """Save a generated rig to the file of the command line."""
+    import bpy
+
+    _generate("--new-face" in sys.argv)
+    bpy.ops.wm.save_as_mainfile(filepath=sys.argv[1])
+    sys.stdout.flush()
+    os._exit(0)  # as a module it may crash when it is taken apart after Rigify was loaded
+
+
+if __name__ == "__main__":
+    main()
