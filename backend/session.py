@@ -11,7 +11,6 @@ from backend.heads.model import HeadModel
 from backend.progress import Progress, no_progress
 from backend.weights.landmarker import landmarker_file
 from blender_addon.contract.head import HeadDescription
-from blender_addon.contract.messages import HeadStatus
 
 MODELS_AT_ONCE = 4
 """Landmark models that look at crops side by side; each takes one core and about 30 MB."""
@@ -41,10 +40,6 @@ class Session:
             self._finder = FaceFinder(landmarker_file(progress), threads=self._models_at_once)
         return self._finder
 
-    def heads(self) -> list[HeadStatus]:
-        """Heads that can be asked for."""
-        head = self.head("open")
-        return [HeadStatus(head.id, head.sha256, head.licence, head.commercial_use, ready=True)]
 
     def head(self, name: str) -> HeadDescription:
         """A head by id, by path or by the sha256 of one that was loaded before."""

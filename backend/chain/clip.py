@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,7 @@ from blender_addon.contract.errors import ErrorCode, MienError
 from blender_addon.contract.options import CaptureOptions
 
 from .assembling import Assembled, assemble
+from .finishing import finished
 from .observing import Span, cut_frames, observe
 from .people import Seen, gather
 from .previews import Previews
@@ -82,7 +84,8 @@ def capture_clip(session: Session, options: CaptureOptions, progress: Progress =
             one = solve_person(engine, seen, person, clip.info, focal, views, folder, part, clock)
             try:
                 with clock.stage("smooth"):
-                    takes.append(assemble(options, head, clip.info, span, observations.frames(), person, one))
+                    made = assemble(options, head, clip.info, span, observations.frames(), person, one)
+                    takes.append(replace(made, take=finished(session, head, made.take)))
             except MienError as error:
                 if error.code is not ErrorCode.NO_FACE or (number == len(chosen) - 1 and not takes):
                     raise

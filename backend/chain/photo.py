@@ -19,6 +19,7 @@ from blender_addon.contract.options import CaptureOptions
 from blender_addon.contract.projection import camera_matrix, project
 from blender_addon.contract.take import Take
 
+from .finishing import finished
 from .result import (
     CaptureResult,
     camera_report,
@@ -67,10 +68,11 @@ def capture_photo(session: Session, options: CaptureOptions, progress: Progress 
         params, translation = engine.refine(params, landmarks, scores, matrix)
         errors = _landmark_errors(session, head, params, translation, matrix, landmarks)
     confidences = [face_confidence(face, error) for face, error in zip(faces, errors, strict=True)]
-    takes = tuple(
+    stills = (
         _still(options, head, params, row, translation, matrix, (width, height), confidences[row], chosen[row])
         for row in range(len(faces))
     )
+    takes = tuple(finished(session, head, still) for still in stills)
     report = report_basis(session, options, head, (width, height), clock) | {
         "camera": camera_report(focal, width, height),
         "found": [rounded(face.box, 1) for face in found],

@@ -14,7 +14,7 @@ from typing import Protocol
 import numpy as np
 
 from blender_addon.contract.head import HeadDescription
-from blender_addon.contract.messages import FrameCount, HeadStatus, LiveAction
+from blender_addon.contract.messages import FrameCount, LiveAction, Models
 from blender_addon.contract.options import CaptureOptions
 from blender_addon.contract.take import Take
 
@@ -75,8 +75,8 @@ class Capturer(Protocol):
     device: str
     """Where it computes, for people."""
 
-    def heads(self) -> Sequence[HeadStatus]:
-        """All heads that it knows."""
+    def models(self) -> Models:
+        """All engines and heads, ready or not, as they are now; called in any thread."""
 
     def head(self, name: str) -> HeadDescription:
         """The head with this id or hash."""

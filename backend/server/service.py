@@ -74,8 +74,8 @@ class Service:
         match request:
             case m.Hello():
                 return self._welcome()
-            case m.ListHeads():
-                return self._heads(waited)
+            case m.ListModels():
+                return self._models(waited)
             case m.GetHead():
                 return self._head(request, waited)
             case m.Submit():
@@ -111,13 +111,13 @@ class Service:
         problem = m.ErrorInfo.of(loaded.problem) if loaded.problem else None
         return m.Welcome(VERSION, os.getpid(), self._settings.remote, loaded.ready, loaded.device, problem)
 
-    def _heads(self, waited: bool) -> m.Heads | None:
+    def _models(self, waited: bool) -> m.Models | None:
         loaded = self._worker.loaded
         if loaded.problem:
             raise loaded.problem
-        if not loaded.ready and not waited:
-            return None
-        return m.Heads(loaded.heads)
+        if loaded.models is None:
+            return m.Models((), (), ()) if waited else None
+        return loaded.models()
 
     def _head(self, request: m.GetHead, waited: bool) -> m.Head | None:
         head = self._worker.known_heads.get(request.sha256)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ import numpy as np
 
 from backend.server.capturing import Captured, Capturer, JobProgress
 from blender_addon.contract.head import HeadDescription
-from blender_addon.contract.messages import HeadStatus
+from blender_addon.contract.messages import Models
 from blender_addon.contract.options import CaptureOptions, check_device
 
 if TYPE_CHECKING:
@@ -51,9 +51,11 @@ class SessionCapturer:
             self._sessions[device] = Session(device=device, threads=self._threads)
         return self._sessions[device]
 
-    def heads(self) -> Sequence[HeadStatus]:
-        """All heads that can be asked for, ready or not."""
-        return self._session(self._device).heads()
+    def models(self) -> Models:
+        """All engines and heads, ready or not, as they are now."""
+        from backend.weights.readiness import models
+
+        return models()
 
     def head(self, name: str) -> HeadDescription:
         """A head by id, or by the hash of one that a capture used."""

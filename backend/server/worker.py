@@ -19,7 +19,7 @@ from backend.server.running import RunningJob, Source
 from backend.server.uploads import Uploads
 from blender_addon.contract.errors import ErrorCode, MienError
 from blender_addon.contract.head import HeadDescription
-from blender_addon.contract.messages import HeadStatus, JobState
+from blender_addon.contract.messages import JobState, Models
 
 _PRUNE_SECONDS = 60.0
 _log = logging.getLogger("mien.worker")
@@ -33,13 +33,13 @@ class Loaded:
         device: Where it computes, for people; empty until known.
         ready: Whether the models are loaded.
         problem: Why they cannot be.
-        heads: The heads, once ready.
+        models: Tells what there is to work with, once ready; from any thread.
     """
 
     device: str = ""
     ready: bool = False
     problem: MienError | None = None
-    heads: tuple[HeadStatus, ...] = ()
+    models: Callable[[], Models] | None = None
 
 
 class Worker:
@@ -100,11 +100,9 @@ class Worker:
     def _prepare(self) -> Capturer | None:
         try:
             capturer = self._load()
-            heads = tuple(capturer.heads())
-            for status in heads:
-                if status.ready:
-                    self.known_heads[status.sha256] = capturer.head(status.id)
-            self.loaded = Loaded(capturer.device, True, None, heads)
+            head = capturer.head("open")
+            self.known_heads[head.sha256] = head
+            self.loaded = Loaded(capturer.device, True, None, capturer.models)
             return capturer
         except Exception as error:  # noqa: BLE001  # whatever it is must reach the user as a problem of the backend
             self.loaded = Loaded(problem=self._as_mien_error(error, "Loading the models"))

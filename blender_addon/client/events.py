@@ -11,7 +11,7 @@ import numpy as np
 
 from ..contract.errors import MienError
 from ..contract.exporting import ExportedFile, TakeFormat
-from ..contract.messages import FrameCount, HeadStatus, JobSummary
+from ..contract.messages import FrameCount, JobSummary, Models
 from ..contract.take import Take
 
 
@@ -130,10 +130,10 @@ class HeadReady:
 
 
 @dataclass(frozen=True)
-class HeadsListed:
-    """The backend told which heads it has, once it was ready."""
+class ModelsListed:
+    """The backend told which engines and heads it has."""
 
-    heads: tuple[HeadStatus, ...]
+    models: Models
 
 
 @dataclass(frozen=True)
@@ -222,7 +222,7 @@ Event = (
     | FormatsListed
     | TakeExported
     | ExportFailed
-    | HeadsListed
+    | ModelsListed
     | JobsListed
     | OverlayReady
     | RequestFailed

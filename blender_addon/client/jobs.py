@@ -11,14 +11,14 @@ from pathlib import Path
 
 from ..contract.errors import ErrorCode, MienError
 from ..contract.head import HeadDescription
-from ..contract.messages import Heads, HeadStatus, Hello, ListHeads, LiveAction, Reply, Welcome
+from ..contract.messages import Hello, ListModels, LiveAction, Models, Reply, Welcome
 from ..contract.options import CaptureOptions
 from ..contract.places import logs_dir
 from ..contract.take import Take
 from ..contract.version import VERSION
 from .capture import Capture
 from .connection import Connection
-from .events import BackendRestarted, ClientState, Event, HeadFailed, HeadsListed, StateChanged
+from .events import BackendRestarted, ClientState, Event, HeadFailed, ModelsListed, StateChanged
 from .exports import TakeExports
 from .head_fetch import HeadFetch
 from .heads import HeadCache
@@ -42,7 +42,7 @@ class Client:
         state: State of the backend.
         message: A phrase for the panel's state line.
         error: In the state FAILED what happened and what to do.
-        heads: What the backend told about its heads; empty until it is ready.
+        models: What the backend told about its engines and heads; empty until it is ready.
     """
 
     def __init__(self, settings: ClientSettings) -> None:
@@ -63,7 +63,7 @@ class Client:
         self.state = ClientState.STOPPED
         self.message = "Stopped"
         self.error: MienError | None = None
-        self.heads: tuple[HeadStatus, ...] = ()
+        self.models = Models((), (), ())
 
     # What the panel does
 
@@ -265,14 +265,14 @@ class Client:
             self._welcome = reply
             if reply.ready:
                 self._recovery.explained()
-                self._questions.ask(ListHeads(), self._on_heads)
+                self._questions.ask(ListModels(), self._on_models)
             else:  # a problem may end with the next job: the backend tries again then
                 self._next_hello = self._now + (_PROBLEM_SECONDS if reply.problem else _GREET_SECONDS)
 
-    def _on_heads(self, reply: Reply | MienError) -> None:
-        if isinstance(reply, Heads):
-            self.heads = reply.heads
-            self._events.append(HeadsListed(reply.heads))
+    def _on_models(self, reply: Reply | MienError) -> None:
+        if isinstance(reply, Models):
+            self.models = reply
+            self._events.append(ModelsListed(reply))
             wanted = {capture.options.head for capture in self._captures.values()}
             for status in reply.heads:
                 if status.ready and status.id in wanted:

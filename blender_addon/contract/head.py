@@ -22,7 +22,7 @@ from .files import load_arrays, save_arrays
 JOINT_NAMES = ("root", "neck", "jaw", "eye.L", "eye.R")
 PARENTS = (-1, 0, 1, 1, 1)
 MATERIALS = ("skin", "lips", "sclera", "iris", "pupil", "teeth", "tongue", "mouth", "lashes")
-HEAD_FORMAT = 1
+HEAD_FORMAT = 2
 """Version of the head file; a reader refuses others."""
 
 CommercialUse = Literal["yes", "no", "unclear"]
@@ -44,7 +44,10 @@ _ARRAYS: Mapping[str, tuple[str, Shape]] = MappingProxyType(
         "albedo": ("uint8", ("V", 3)),
     }
 )
-_TEXTS = ("id", "sha256", "licence", "commercial_use", "materials", "expression_names", "joints_follow_expression")
+_TEXTS = (
+    "id", "sha256", "licence", "commercial_use", "materials", "expression_names", "joints_follow_expression",
+    "revision",
+)  # fmt: skip
 
 
 def _bad(message: str, cause: str = "content") -> MienError:
@@ -98,7 +101,9 @@ class HeadDescription:
         expression_names: One name for each expression channel.
         joints_follow_expression: Whether joints are regressed from the face with expression (FLAME) or with identity
             alone (open).
-        landmarks: Embeddings by name ("mediapipe478", "ibug68").
+        landmarks: Embeddings by name ("mediapipe478", "ibug68", "mediapipe105").
+        revision: Hash of what came to the head beside the file of `sha256` (UVs, eyelids, landmarks); empty where
+            nothing did. Takes do not depend on it, copies of the head do.
     """
 
     id: str
@@ -121,6 +126,7 @@ class HeadDescription:
     expression_names: tuple[str, ...]
     joints_follow_expression: bool
     landmarks: Mapping[str, Landmarks]
+    revision: str = ""
 
     def __post_init__(self) -> None:
         self._check_texts()
@@ -138,7 +144,7 @@ class HeadDescription:
             raise _bad("Rows of 'skinning' do not sum to 1.")
 
     def _check_texts(self) -> None:
-        for name in ("id", "sha256", "licence"):
+        for name in ("id", "sha256", "licence", "revision"):
             if not isinstance(getattr(self, name), str):
                 raise _bad(f"'{name}' is not a text.")
         if not self.id or (self.sha256 and not re.fullmatch(r"[0-9a-f]{64}", self.sha256)):

@@ -17,9 +17,10 @@ import numpy as np
 from .errors import ErrorCode, MienError
 from .exporting import Exported, ExportTake, Formats, ListFormats
 from .head import HeadDescription
+from .models import EngineStatus, HeadStatus, PartStatus
 from .options import CaptureOptions
 from .schema import Json, bad_message
-from .status import ErrorInfo, HeadStatus, JobStatus, JobSummary
+from .status import ErrorInfo, JobStatus, JobSummary
 from .status import FrameCount as FrameCount
 from .status import JobState as JobState  # part of the same vocabulary for those who import this module
 from .take import Take
@@ -86,8 +87,8 @@ class Hello:
 
 
 @dataclass(frozen=True)
-class ListHeads:
-    """Which heads are there? Answered by `Heads`."""
+class ListModels:
+    """Which engines and heads are there, and which are missing what? Answered by `Models`, anew each time."""
 
 
 @dataclass(frozen=True)
@@ -163,6 +164,20 @@ class GetOverlay(_JobMessage):
     """Send the picture that shows the result over the source. Answered by `Overlay`."""
 
     job: str
+
+
+@dataclass(frozen=True)
+class GetDisplacement(_JobMessage):
+    """Send the displacement map of a frame of take number `take` (from 0). Answered by `Displacement`."""
+
+    job: str
+    take: int
+    frame: int
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.take < 0 or self.frame < 0:
+            raise bad_message("a negative number of a take or a frame")
 
 
 @dataclass(frozen=True)
@@ -289,10 +304,12 @@ class Welcome:
 
 
 @dataclass(frozen=True)
-class Heads:
-    """All heads."""
+class Models:
+    """All engines, heads and parts that Mien knows of, ready or not."""
 
+    engines: tuple[EngineStatus, ...]
     heads: tuple[HeadStatus, ...]
+    parts: tuple[PartStatus, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -340,6 +357,17 @@ class Preview:
     takes: tuple[Take, ...]
 
 
+@dataclass(frozen=True, eq=False)
+class Displacement:
+    """A displacement map: the bytes (N,) uint8 of an OpenEXR file, and its name in the take's `meta.displacement`."""
+
+    job: str
+    take: int
+    frame: int
+    name: str
+    data: np.ndarray
+
+
 @dataclass(frozen=True)
 class Jobs:
     """All jobs on disk, the newest first."""
@@ -369,16 +397,17 @@ class ErrorReply:
 
 
 _REQUESTS = (
-    Hello, ListHeads, GetHead, Submit, GetStatus, GetResults, GetPreview, GetOverlay, ControlLive, ListJobs, Cancel,
-    BeginUpload, UploadChunk, ListFormats, ExportTake, Shutdown,
+    Hello, ListModels, GetHead, Submit, GetStatus, GetResults, GetPreview, GetOverlay, GetDisplacement, ControlLive,
+    ListJobs, Cancel, BeginUpload, UploadChunk, ListFormats, ExportTake, Shutdown,
 )  # fmt: skip
 _REPLIES = (
-    Welcome, Heads, Head, Status, Results, Preview, Overlay, Jobs, Uploaded, Formats, Exported, Done, ErrorReply,
+    Welcome, Models, Head, Status, Results, Preview, Overlay, Displacement, Jobs, Uploaded, Formats, Exported, Done,
+    ErrorReply,
 )  # fmt: skip
 
 Request = (
     Hello
-    | ListHeads
+    | ListModels
     | GetHead
     | Submit
     | GetStatus
@@ -386,6 +415,7 @@ Request = (
     | GetPreview
     | ControlLive
     | GetOverlay
+    | GetDisplacement
     | ListJobs
     | Cancel
     | BeginUpload
@@ -396,12 +426,13 @@ Request = (
 )
 Reply = (
     Welcome
-    | Heads
+    | Models
     | Head
     | Status
     | Results
     | Preview
     | Overlay
+    | Displacement
     | Jobs
     | Uploaded
     | Formats

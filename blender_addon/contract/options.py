@@ -12,9 +12,19 @@ from typing import Literal, get_args
 
 from .errors import ErrorCode, MienError
 
-EngineName = Literal["fit"]
-WANTS_GPU: Mapping[EngineName, bool] = MappingProxyType({"fit": False})
+EngineName = Literal["fit", "deca", "emoca", "smirk"]
+WANTS_GPU: Mapping[EngineName, bool] = MappingProxyType({"fit": False, "deca": True, "emoca": True, "smirk": False})
 """Whether an engine is slow without a GPU, so that a farm should lend it one."""
+DEFAULT_HEADS: Mapping[EngineName, str] = MappingProxyType(
+    {"fit": "open", "deca": "flame2020", "emoca": "flame2020", "smirk": "flame2020"}
+)
+"""Id of the head that each engine captures on where none is named."""
+IdentitySource = Literal["engine", "mica"]
+"""Who says what a person's head looks like: the engine, or MICA, on FLAME 2020 alone."""
+EyelidSpace = Literal["rest", "posed"]
+"""When eyelid shapes are added: before skinning, as a rig does, or after it, as SMIRK was published."""
+BoxSource = Literal["mediapipe", "fan"]
+"""Whose landmarks the crops of the published networks lie around."""
 
 _DEVICE = re.compile(r"auto|cpu|cuda(:\d{1,2})?|mps")
 FOCAL_RANGE_MM = (5.0, 2000.0)
@@ -59,7 +69,8 @@ class CaptureOptions:
             None for the first.
         all_faces: Capture every face or person; excludes `face`.
         engine: Which engine estimates the parameters.
-        head: Id of a head or path of a head file.
+        head: Id of a head or path of a head file; empty for that of the engine (`DEFAULT_HEADS`), which then
+            stands here.
         focal_mm: 35 mm equivalent focal length in millimetres; None to take it from the file or assume one.
         device: Where to compute: auto, cpu, cuda, cuda:N or mps.
         first_frame: First frame of a clip, in the clip's own numbers: from 1 in a video, as in the names of numbered
@@ -69,13 +80,19 @@ class CaptureOptions:
         smoothing: How much a clip's curves are smoothed, 0 (not at all) to 1; see `smoothing`.
         references: Paths of more photos or clips of the same person, from which the shape of the head is learnt too.
         live: Follow the source as it plays until stopped; see docs/protocol.md.
+        weights: Name of the engine's weights where several are there, such as "EMOCA_v2_lr_mse_20"; empty for those
+            that were added or chosen last.
+        identity: Who says what the head looks like.
+        eyelid_space: When SMIRK's eyelids are added to what the backend draws; a rig always does so before skinning.
+        boxes: Whose landmarks the networks' crops lie around.
+        displacement: Of every how many frames a displacement map is made, by engines that see wrinkles; 0 for none.
     """
 
     source: str
     face: int | None = None
     all_faces: bool = False
     engine: EngineName = "fit"
-    head: str = "open"
+    head: str = ""
     focal_mm: float | None = None
     device: str = "auto"
     first_frame: int | None = None
@@ -84,6 +101,11 @@ class CaptureOptions:
     smoothing: float = DEFAULT_SMOOTHING
     references: tuple[str, ...] = ()
     live: bool = False
+    weights: str = ""
+    identity: IdentitySource = "engine"
+    eyelid_space: EyelidSpace = "rest"
+    boxes: BoxSource = "mediapipe"
+    displacement: int = 1
 
     def __post_init__(self) -> None:
         if not isinstance(self.source, str) or not self.source or "\0" in self.source:
@@ -97,8 +119,10 @@ class CaptureOptions:
             raise _usage("Both one face and all faces were asked for.", remedy)
         if self.engine not in get_args(EngineName):
             raise _usage(f"Unknown engine {self.engine!r}.", f"Use one of: {', '.join(get_args(EngineName))}.")
-        if not isinstance(self.head, str) or not self.head or "\0" in self.head:
+        if not isinstance(self.head, str) or "\0" in self.head:
             raise _usage("No head was given.", "Use 'open' or the path of a head file.")
+        object.__setattr__(self, "head", self.head or DEFAULT_HEADS[self.engine])
+        self._check_networks()
         self._check_number("focal_mm", "Focal length", FOCAL_RANGE_MM, "mm", "Give the 35 mm equivalent focal length")
         self._check_number("fps", "Frame rate", FPS_RANGE, "frames per second", "Give frames per second")
         check_device(self.device)
@@ -138,6 +162,17 @@ class CaptureOptions:
         if self.first_frame is not None and self.last_frame is not None and self.first_frame > self.last_frame:
             message = f"The range {self.first_frame} to {self.last_frame} runs backwards."
             raise _usage(message, "Give the first frame before the last one.")
+
+    def _check_networks(self) -> None:
+        if not isinstance(self.weights, str) or "\0" in self.weights:
+            raise _usage("The weights' name is not a text.", "Give a name that 'mien models' lists.")
+        for name, allowed in (("identity", IdentitySource), ("eyelid_space", EyelidSpace), ("boxes", BoxSource)):
+            if getattr(self, name) not in get_args(allowed):
+                choices = ", ".join(get_args(allowed))
+                raise _usage(f"Unknown {name.replace('_', ' ')} {getattr(self, name)!r}.", f"Use one of: {choices}.")
+        value = self.displacement
+        if type(value) is not int or not 0 <= value <= MOST_FRAME:
+            raise _usage(f"Displacement of every {value!r} frames makes no sense.", "Give a whole number; 0 for none.")
 
     def _check_references(self) -> None:
         value = self.references

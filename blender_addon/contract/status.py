@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from .errors import ErrorCode, MienError
-from .head import CommercialUse
 from .options import CaptureOptions
 from .schema import MAX_TEXT, Json
 
@@ -55,18 +54,6 @@ class ErrorInfo:
     def to_error(self) -> MienError:
         """The error to raise or show."""
         return MienError(self.code, self.message, self.remedy, self.details)
-
-
-@dataclass(frozen=True)
-class HeadStatus:
-    """One head that the backend knows, and whether it is ready or why not and what to do."""
-
-    id: str
-    sha256: str
-    licence: str
-    commercial_use: CommercialUse
-    ready: bool
-    reason: str = ""
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ _ARRAYS: Mapping[str, tuple[str, Shape]] = MappingProxyType(
     }
 )
 _OPTIONAL: Mapping[str, tuple[str, Shape]] = MappingProxyType(
-    {"segment": ("int32", ("T",)), "frame": ("int32", ("T",))}
+    {"segment": ("int32", ("T",)), "frame": ("int32", ("T",)), "arkit": ("float32", ("T", 52))}
 )
 _RAW = "raw_"
 _EMOTION = "emotion_"
@@ -71,7 +71,8 @@ class TakeMeta:
         licences: Licences of everything that went in, the strictest first.
         commercial_use: What these licences together say.
         channels: One name for each expression channel.
-        displacement: Paths of displacement maps, one for each frame; empty where there are none.
+        displacement: Paths of displacement maps, OpenEXR, metres, one for each frame, relative to the folder of the
+            take's file and with `/`; frames without one of their own name the one before. Empty where there are none.
         rate: Nominal frames per second of the source; 0 for a still.
         smoothing: Strength with which the arrays were smoothed from their raw twins, 0 to 1; see `smoothing`.
         schema: Version of the take's layout.
@@ -161,7 +162,9 @@ class Take:
         crop_transform: (T, 3, 3) float64 full-frame pixels to crop pixels.
         extra: Optional arrays: `segment` (T,) int32 the shot of each frame, counted from 0 through the cuts; `frame`
             (T,) int32 the source's own number of each frame; `raw_<name>` the unsmoothed twin of an array (same
-            shape); `emotion_<name>` (T, ...); `detail_code` (T, D).
+            shape); `emotion_probability` (T, 8) in the order of `models.EMOTIONS`, `emotion_valence` (T,) and
+            `emotion_arousal` (T,), about -1 to 1; `detail_code` (T, D) of the wrinkles; `arkit` (T, 52) in the order of
+            `arkit.CHANNELS`, solved from the vertices of a head whose own channels are others.
     """
 
     meta: TakeMeta

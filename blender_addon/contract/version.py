@@ -4,7 +4,7 @@
 VERSION = "0.1.0"
 """Version of Mien: the package, the add-on and the backend carry the same one."""
 
-PROTOCOL = 3
+PROTOCOL = 4
 """Version of the messages. Both ends must have the same; any change of a message raises it."""
 
 TAKE_SCHEMA = 2

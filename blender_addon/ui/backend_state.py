@@ -9,7 +9,7 @@ from pathlib import Path
 from ..client.events import ClientState
 from ..client.jobs import Client
 from ..contract.errors import ErrorCode, MienError
-from ..contract.messages import HeadStatus
+from ..contract.messages import Models
 from ..contract.places import logs_dir
 from .settings import client_settings, network_problem, preferences, used_record
 
@@ -57,9 +57,9 @@ class Backend:
         return self._client.message
 
     @property
-    def heads(self) -> tuple[HeadStatus, ...]:
-        """The heads that the backend told of."""
-        return self._client.heads if self._client else ()
+    def models(self) -> Models:
+        """The engines and heads that the backend told of."""
+        return self._client.models if self._client else Models((), (), ())
 
     @property
     def log_file(self) -> Path:

@@ -30,7 +30,7 @@ _head_items: list[tuple[str, str, str]] = []  # Blender keeps no reference to wh
 
 def _heads(_settings: Any, _context: Any) -> list[tuple[str, str, str]]:
     items = [("open", "Open Head", "The free head that comes with Mien")]
-    for status in session().heads:
+    for status in session().models.heads:
         if status.ready and status.id != "open":
             items.append((status.id, status.id, f"Licence: {status.licence}"))
     if items != _head_items:

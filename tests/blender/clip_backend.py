@@ -37,10 +37,11 @@ from backend.server.capturing import Captured, JobProgress
 from backend.server.serve import serve_with
 from blender_addon.contract.errors import ErrorCode, MienError
 from blender_addon.contract.head import HeadDescription
-from blender_addon.contract.messages import FrameCount, HeadStatus, LiveAction
+from blender_addon.contract.messages import FrameCount, LiveAction, Models
 from blender_addon.contract.options import CaptureOptions
 from blender_addon.contract.smoothing import smooth
 from blender_addon.contract.take import Take, TakeMeta
+from tests.fake_models import fake_models
 
 RATE = 24.0
 _ARRAYS = ("expression", "eyelids", "head_rotation", "neck", "jaw", "eyes", "translation")
@@ -113,9 +114,9 @@ class ClipCapturer:
         else:
             self._head = replace(synthetic_head(), id="open")
 
-    def heads(self) -> list[HeadStatus]:
-        """One head."""
-        return [HeadStatus("open", self._head.sha256, "CC0-1.0", "yes", True)]
+    def models(self) -> Models:
+        """One engine and one head."""
+        return fake_models(self._head.sha256)
 
     def head(self, name: str) -> HeadDescription:
         """The only head."""

@@ -45,9 +45,10 @@ from backend.server import job
 from backend.server.capturing import Captured
 from backend.server.serve import serve_with
 from blender_addon.contract.errors import ErrorCode, MienError
-from blender_addon.contract.messages import HeadStatus
+from blender_addon.contract.messages import Models
 from blender_addon.contract.options import CaptureOptions
 from tests.backend.server.fake_clip import capture_clip, capture_live, lines
+from tests.fake_models import fake_models
 from tests.fake_takes import HEAD_SHA256, small_head, small_take
 
 
@@ -56,9 +57,9 @@ class FakeCapturer:
 
     device = "Fake"
 
-    def heads(self) -> list[HeadStatus]:
-        """One head."""
-        return [HeadStatus("open", HEAD_SHA256, "CC0-1.0", "yes", True)]
+    def models(self) -> Models:
+        """One engine and one head."""
+        return fake_models(HEAD_SHA256)
 
     def head(self, name: str):
         """The only head."""

@@ -256,7 +256,7 @@ def test_heads_are_answered_once_they_are_loaded(monkeypatch):
     with backend() as child:
         with raw(child.told()["endpoint"], child.server.public, child.client) as connection:
             assert not connection.ask(m.Hello(VERSION)).ready
-            (status,) = connection.ask(m.ListHeads()).heads
+            (status,) = connection.ask(m.ListModels()).heads
             assert connection.ask(m.GetHead(status.sha256)).head.sha256 == status.sha256
             assert connection.ask(m.Hello(VERSION)).ready
 

@@ -18,8 +18,8 @@ from blender_addon.client.events import (
     CaptureFinished,
     ClientState,
     HeadReady,
-    HeadsListed,
     JobsListed,
+    ModelsListed,
     OverlayReady,
     Progress,
     RequestFailed,
@@ -67,9 +67,9 @@ def test_a_capture_starts_the_backend_and_brings_takes_head_and_report(tmp_path)
 def test_the_backends_heads_are_listed_once_it_is_ready(tmp_path):
     with driving(tmp_path) as driver:
         driver.client.start()
-        (status,) = driver.wait_for(HeadsListed).heads
+        (status,) = driver.wait_for(ModelsListed).models.heads
         assert (status.id, status.sha256, status.ready) == ("open", HEAD_SHA256, True)
-        assert driver.client.heads == (status,)
+        assert driver.client.models.heads == (status,)
         assert driver.client.device == "Fake"
 
 

@@ -83,7 +83,7 @@ def test_landmark_weights_sum_to_one():
 @pytest.mark.parametrize(
     ("edit", "code"),
     [
-        (lambda meta, arrays: meta.update(format=2), ErrorCode.UNKNOWN_SCHEMA),
+        (lambda meta, arrays: meta.update(format=99), ErrorCode.UNKNOWN_SCHEMA),
         (lambda meta, arrays: meta.pop("licence"), ErrorCode.BAD_HEAD),
         (lambda meta, arrays: meta.update(more=1), ErrorCode.BAD_HEAD),
         (lambda meta, arrays: meta.update(landmarks=3), ErrorCode.BAD_HEAD),
