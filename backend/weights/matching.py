@@ -136,7 +136,8 @@ def _mismatch(
     for names, reason in ((missing, "missing"), (different, "of another size"), (strange, "not known")):
         if names:
             more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-            lines.append(f"{len(names)} {'is' if len(names) == 1 else 'are'} {reason} ({', '.join(names[:_SHOWN])}{more})")
+            verb = "is" if len(names) == 1 else "are"
+            lines.append(f"{len(names)} {verb} {reason} ({', '.join(names[:_SHOWN])}{more})")
     remedy = "Add the file that the publisher gives out; networks of another size or kind cannot be run."
     return bad_weights(
         file, f"does not hold {what} as published: of its tensors {', '.join(lines)}", remedy, cause="mismatch",
