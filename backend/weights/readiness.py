@@ -69,7 +69,7 @@ def _network(network: Network, store: Store) -> EngineStatus:
     if store["flame2020"] and not full:
         missing.append("flame2020")
     strictest = max(needed, key=lambda kind: _STRICTNESS[LEDGER[kind].commercial_use])
-    weights = tuple(part.name or network.title for part in store[network.kind])
+    weights = tuple(part.name or network.kind for part in store[network.kind])
     return EngineStatus(
         network.kind,
         network.title,
@@ -96,7 +96,7 @@ def _reason(missing: Sequence[PartKind], engine: str, store: Store) -> str:
     if missing == ["flame2020"] and store["flame2020"]:
         return f"{engine} needs the whole FLAME 2020; the one out of an EMOCA checkpoint has fewer identities."
     names = [f"{title(kind)} ({LEDGER[kind].file})" for kind in missing]
-    return f"{_joined(names)} {'is' if len(names) == 1 else 'are'} missing."
+    return f"{engine} lacks {_joined(names)}."
 
 
 def _remedy(missing: Sequence[PartKind]) -> str:

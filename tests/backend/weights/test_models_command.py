@@ -71,6 +71,8 @@ def test_readiness_follows_the_parts(mien_home: Path) -> None:
     emoca = engine("emoca")
     assert emoca.sees_wrinkles and emoca.sees_emotion
     assert emoca.weights == ("EMOCA_v2", "EMOCA")
+    assert engine("smirk").weights == ("smirk",)
+    assert find("smirk", "smirk") is not None and find("emoca", "emoca") is None
     head = next(entry for entry in models().heads if entry.id == "flame2020")
     assert (head.ready, head.sha256, len(head.revision)) == (True, "0" * 64, 64)
     put_part("flame2023_open")
@@ -94,7 +96,7 @@ def test_add_list_use_remove(tmp_path: Path, mien_home: Path, capsys: pytest.Cap
     marks = write_landmark_embedding(tmp_path / "l.npy")
     assert main(["models", "add", str(flame), str(smirk), str(marks)]) == 0
     shown = capsys.readouterr().out
-    assert "added    SMIRK's networks" in shown and "commercial use: unclear" in shown and "Readme.pdf" in shown
+    assert "added  SMIRK's networks" in shown and "commercial use: unclear" in shown and "Readme.pdf" in shown
     assert main(["models"]) == 0
     assert "ready    smirk" in capsys.readouterr().out
     assert main(["models", "use", "flame2020:female"]) == 0
