@@ -16,6 +16,8 @@ import torch
 
 from blender_addon.contract.head import HeadDescription
 
+from .roles import MEDIAPIPE, Roles
+
 JAW = 2
 ROOT = 0
 
@@ -52,6 +54,7 @@ class LandmarkBasis:
     """How many of the identity's coefficients, its last ones, move landmarks without being of the head."""
     slip_size: int = 0
     """The same of the expression."""
+    roles: Roles = MEDIAPIPE
 
     @cached_property
     def stacked(self) -> torch.Tensor:
