@@ -20,7 +20,7 @@ from blender_addon.contract.options import BoxSource
 from blender_addon.contract.projection import CROP_SIZE
 
 from .crops import deca_style
-from .files import Ingredient, required, running
+from .files import ingredients, required, running
 from .interface import Codes, as_records, codes_type
 from .on_flame import check_head
 
@@ -57,7 +57,7 @@ class Deca:
         part = required(name, weights)
         check_head(head, {"deca": "DECA", "emoca": "EMOCA"}[name])
         self.head, self.style = head, deca_style(boxes)
-        self.ingredients = (Ingredient.of(part), Ingredient.of(required("landmark_embedding")))
+        self.ingredients = ingredients(part, "landmark_embedding")
         self.dtype = codes_type(IDENTITY, detail=True)
         self.branch = _branch(part)
         self.key = f"{name} {part.sha256} {part.name} {self.branch}"

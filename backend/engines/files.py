@@ -92,6 +92,12 @@ def required(kind: PartKind, name: str = "") -> Part:
     raise MienError(ErrorCode.MISSING_FILE, message, remedy, {"kind": kind, "name": name})
 
 
+def ingredients(part: Part, *more: PartKind) -> tuple[Ingredient, ...]:
+    """A part, and of other kinds those that are there."""
+    others = (find(kind) for kind in more)
+    return tuple(Ingredient.of(item) for item in (part, *others) if item is not None)
+
+
 def build(part: Part, prefix: str, make: Callable[[], Network]) -> Network:
     """A network with the weights of a part, whose names must be the network's own.
 

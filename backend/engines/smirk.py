@@ -11,13 +11,13 @@ from torch import Tensor
 
 from backend.networks.smirk_encoder import IDENTITY, SmirkEncoder, SmirkOutput
 from backend.progress import Progress, no_progress
-from backend.weights.parts import find
+from backend.weights.parts import PartKind
 from blender_addon.contract.head import HeadDescription
 from blender_addon.contract.options import BoxSource
 
 from .crops import smirk_style
 from .deca import CROP
-from .files import Ingredient, required, running
+from .files import ingredients, required, running
 from .interface import Codes, as_records, codes_type
 from .on_flame import check_head
 
@@ -40,10 +40,8 @@ class Smirk:
         check_head(head, "SMIRK")
         self.head, self.style = head, smirk_style(boxes)
         self.dtype = codes_type(IDENTITY, detail=False)
-        used = [part, required("landmark_embedding")]
-        if head.eyelids.shape[2] and (lids := find("eyelids")) is not None:
-            used.append(lids)
-        self.ingredients = tuple(Ingredient.of(item) for item in used)
+        lids: tuple[PartKind, ...] = ("eyelids",) if head.eyelids.shape[2] else ()
+        self.ingredients = ingredients(part, "landmark_embedding", *lids)
         self.key = f"smirk {part.sha256} {part.name}"
         self._encoder = running(part, "encoder.", SmirkEncoder, device, CROP, SmirkOutput, progress)
 

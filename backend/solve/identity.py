@@ -8,6 +8,7 @@ import numpy as np
 TOLERATED = 1.5
 """Median distances beyond which a frame counts the less the farther off it is (Huber's weights)."""
 ROUNDS = 20
+_ALIKE = 1e-9
 
 
 def robust_mean(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -26,10 +27,8 @@ def robust_mean(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
     mean = weights @ values
     for _ in range(ROUNDS):
         distance = np.linalg.norm(values - mean, axis=1)
-        limit = TOLERATED * _weighted_median(distance, weights)
-        share = weights * np.minimum(1.0, limit / np.maximum(distance, 1e-12))
-        if not share.sum() > 0:
-            break  # most frames say the same
+        limit = max(TOLERATED * _weighted_median(distance, weights), _ALIKE)
+        share = weights * np.minimum(1.0, limit / np.maximum(distance, _ALIKE))
         mean = share @ values / share.sum()
     return mean
 
