@@ -55,6 +55,9 @@ class CodedFaces:
     def __init__(self, head: HeadDescription, device: torch.device | str = "cpu") -> None:
         self.head = head
         self.basis = _with_eyes(head, _narrowed(landmark_basis(head, LANDMARKS, COMPONENTS, device)))
+        # In double precision, so that rounding does not tell how many faces are asked about at once.
+        exact = landmark_basis(head, LANDMARKS, COMPONENTS, "cpu", torch.float64)
+        self._exact = _with_eyes(head, _narrowed(exact))
 
     def landmarks(self, codes: Codes, transforms: np.ndarray) -> np.ndarray:
         """The head's own landmarks as the engine sees them.
@@ -67,7 +70,7 @@ class CodedFaces:
             (B,70,3) full-frame pixels, depth in the scale of x: iBUG-68, then the irises of eyes at rest.
         """
         state = self._state(codes)
-        points, depth = WeakPerspective().project(posed_landmarks(self.basis, state), state.camera)
+        points, depth = WeakPerspective().project(posed_landmarks(self._exact, state), state.camera)
         ndc = ndc_transforms(transforms)
         flat = apply_transforms(np.linalg.inv(ndc), to_array(points))
         return np.concatenate([flat, (to_array(depth) / ndc[:, :1, 0])[..., None]], axis=-1)
@@ -94,7 +97,7 @@ class CodedFaces:
         rotation = Rotation.from_rotvec(codes.head_rotation).as_matrix()
         camera = codes.camera.astype(np.float64)
         camera[:, 0] = np.maximum(camera[:, 0], LEAST_SCALE)
-        return State(*map(self.basis.mean.new_tensor, (coefficients, codes.jaw[:, 0], rotation, camera)))
+        return State(*map(self._exact.mean.new_tensor, (coefficients, codes.jaw[:, 0], rotation, camera)))
 
 
 def shows_head(codes: Codes) -> np.ndarray:

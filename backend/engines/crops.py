@@ -89,7 +89,7 @@ def smirk_style(boxes: BoxSource) -> CropStyle:
 
 def on_device(frame: np.ndarray, device: torch.device) -> Tensor:
     """A frame (H,W,3) uint8 as a tensor."""
-    return torch.from_numpy(np.ascontiguousarray(frame)).to(device)
+    return torch.from_numpy(np.require(frame, requirements=["C", "W"])).to(device)
 
 
 def some_squares(around: Squares, rows: np.ndarray | slice) -> Squares:
