@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import NoReturn
 
-from backend.arguments import add_device, frame_range, named, positive
+from backend.arguments import add_device, add_engine, frame_range, named, positive
 from backend.batch.command import add_batch
 from backend.exports.command import add_export, add_import
 from backend.terminal import guarded
@@ -134,7 +134,7 @@ def _add_capture(commands: argparse._SubParsersAction) -> None:
     timing = "with --blend: one scene frame for each of the clip (conform), or the clip's real time (source)"
     clip.add_argument("--timing", choices=("conform", "source"), default="conform", help=timing)
     clip.add_argument("--no-overlay", action="store_true", help="do not write the overlay video")
-    parser.add_argument("--head", default="open", metavar="HEAD", help="head model: 'open' or the path of a head file")
+    add_engine(parser)
     add_device(parser)
     parser.add_argument("--json", action="store_true", help="print the report to stdout and nothing else there")
     parser.set_defaults(run=_capture)

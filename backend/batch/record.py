@@ -14,6 +14,7 @@ from blender_addon.contract.errors import ErrorCode, MienError
 from blender_addon.contract.files import file_error
 from blender_addon.contract.version import VERSION
 
+from .manifest import HEAD_IDS
 from .quality import Quality
 from .shot import Shot
 from .stamp import stamp, unchanged
@@ -205,7 +206,7 @@ def _asked(shot: Shot, timing: str) -> dict[str, object]:
 
 def _inputs(shot: Shot) -> dict[str, Path]:
     inputs = {"source": Path(shot.options.source)}
-    if shot.options.head != "open":
+    if shot.options.head not in HEAD_IDS:
         inputs["head"] = Path(shot.options.head)
     return inputs
 
