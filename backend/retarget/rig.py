@@ -47,6 +47,11 @@ class Rig:
         rest = self.rest + self._moved(values) + self._corrected(jaw)
         return turned(jaw, rest - pivot, self.jaw_weights) + pivot
 
+    def before_jaw(self, vertices: np.ndarray, jaw: np.ndarray, values: np.ndarray | None = None) -> np.ndarray:
+        """(T,N,3) rest and units of vertices (T,N,3) under turns of the jaw (T,3), whose pivot follows units (T,K)."""
+        pivot = self.pivot if values is None else self._pivot(values)
+        return turned_back(jaw, vertices - pivot, self.jaw_weights) + pivot - self._corrected(jaw)
+
     def _moved(self, values: np.ndarray) -> np.ndarray:
         return (values @ self.units.reshape(-1, self.units.shape[2]).T).reshape(len(values), -1, 3)
 
@@ -108,7 +113,9 @@ class Motion:
     jaw: np.ndarray
 
 
-def explain(rig: Rig, vertices: np.ndarray, jaw: np.ndarray, wishes: Wishes) -> Motion:
+def explain(
+    rig: Rig, vertices: np.ndarray, jaw: np.ndarray, wishes: Wishes, given: np.ndarray | None = None
+) -> Motion:
     """The motion of a rig that brings its vertices nearest to given ones, each frame by itself.
 
     Gauss-Newton about the jaw's turn; with the jaw's turn undone the units are linear and their normal matrix is the
@@ -118,41 +125,42 @@ def explain(rig: Rig, vertices: np.ndarray, jaw: np.ndarray, wishes: Wishes) -> 
         rig: The face.
         vertices: (T,N,3) metres, in the space of the neck.
         jaw: (T,3) from where to start.
-        wishes: Priors and bounds.
+        wishes: Priors and bounds, of what is found.
+        given: (T,K) units that are known; what is found comes on top of them.
     """
+    given = np.zeros((len(vertices), rig.units.shape[2])) if given is None else given
     parts = [slice(first, first + AT_ONCE) for first in range(0, len(vertices), AT_ONCE)]
-    done = [_explain(rig, vertices[part], jaw[part], wishes) for part in parts]
+    done = [_explain(rig, vertices[part], jaw[part], wishes, given[part]) for part in parts]
     return Motion(np.concatenate([one.values for one in done]), np.concatenate([one.jaw for one in done]))
 
 
-def _explain(rig: Rig, vertices: np.ndarray, begin: np.ndarray, wishes: Wishes) -> Motion:
+def _explain(rig: Rig, vertices: np.ndarray, begin: np.ndarray, wishes: Wishes, given: np.ndarray) -> Motion:
     frames, count, turns = len(vertices), rig.units.shape[2], len(rig.axes)
     root = np.sqrt(np.repeat(rig.weights, 3)) * MILLIMETRES
     units = rig.units.reshape(-1, count) * root[:, None]
     shared = units.T @ units + np.diag(wishes.ridge)
     jaw, values = _onto_axes(begin, rig.axes), np.zeros((frames, count))
     way = np.zeros((frames, turns))  # from where the jaw started
-    for _ in range(STEPS):
-        pivot = rig._pivot(values)
-        undone = turned_back(jaw, vertices - pivot, rig.jaw_weights) + pivot
-        missing = (undone - rig.rest - rig._corrected(jaw)).reshape(frames, -1) * root
-        columns = rig._columns(values, jaw).reshape(frames, turns, -1) * root
+    known = rig._moved(given)
+    for step in range(STEPS):
+        missing = (rig.before_jaw(vertices, jaw, values + given) - rig.rest - known).reshape(frames, -1) * root
+        columns = rig._columns(values + given, jaw).reshape(frames, turns, -1) * root
         corner = columns @ np.swapaxes(columns, 1, 2) + wishes.jaw_ridge * np.eye(turns)
         own = (columns @ missing[..., None])[..., 0] - wishes.jaw_ridge * way
         right = np.concatenate((missing @ units - wishes.sparsity, own), axis=1)
         problem = Quadratic(shared, columns @ units, corner, right)
         if wishes.bounded:
             lower, upper = _bounds(wishes, rig.axes, jaw, frames)
-            start = np.concatenate((values, np.zeros((frames, turns))), axis=1)
+            start = problem.minimum() if not step else np.concatenate((values, np.zeros((frames, turns))), axis=1)
             found = problem.bounded_minimum(lower, upper, start)
         else:
             found = problem.minimum()
-        values, step = found[:, :count], found[:, count:]
-        jaw, way = turned_on(jaw, step @ rig.axes), way + step
+        values, further = found[:, :count], found[:, count:]
+        jaw, way = turned_on(jaw, further @ rig.axes), way + further
     if wishes.held is not None:
         most = np.maximum(jaw @ rig.axes[0] / wishes.held_turn, 0)
         values[:, wishes.held] = np.minimum(values[:, wishes.held], most)
-    return Motion(values, jaw)
+    return Motion(values + given, jaw)
 
 
 def _onto_axes(jaw: np.ndarray, axes: np.ndarray) -> np.ndarray:
