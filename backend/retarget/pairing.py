@@ -17,6 +17,8 @@ FAR = 0.006
 """Metres: beyond this the nearest place of the other head is no counterpart (teeth, tongue, a neck cut elsewhere)."""
 LEAST_COVER = 0.5
 """Share of the face that has counterparts without which a head is no face."""
+LEAST_VERTICES = 1000
+"""Of a head that is a face; the open head has 6342, FLAME 5023."""
 LIPS, LIDS, SKIN = 2.0, 2.5, 1.0
 """How much vertices count, for their area."""
 _LID_MOTION = 0.001
@@ -53,10 +55,13 @@ def counterparts(source: HeadDescription, target: HeadDescription, progress: Pro
     """The place on `source` of each vertex of `target`: itself on the same mesh, else by registration.
 
     Raises:
-        MienError: What the registration raises.
+        MienError: BAD_HEAD for a head that is no face; what the registration raises.
     """
     if same_mesh(source, target):
         return SameMesh(np.zeros(len(target.template)))
+    for head in (source, target):
+        if len(head.template) < LEAST_VERTICES:
+            raise _no_face(head)
     from backend.heads.correspondence import correspondence  # here: it loads a good deal
 
     return correspondence(source, target, progress)
@@ -80,9 +85,7 @@ def face_weights(head: HeadDescription, from_open: Counterparts) -> np.ndarray:
     weights = np.where(near, carried, 0.0) * vertex_areas(head)
     wanted, total = (region * vertex_areas(opened)).sum(), float(weights.sum())
     if not total > LEAST_COVER * wanted:
-        message = f"The head '{head.id}' does not look like a face that could be compared with the open head's."
-        remedy = "Use the file of a release of FLAME."
-        raise MienError(ErrorCode.BAD_HEAD, message, remedy, {"cause": "face"})
+        raise _no_face(head)
     return weights / total
 
 
@@ -115,3 +118,8 @@ def vertex_areas(head: HeadDescription) -> np.ndarray:
     corners = head.template[head.faces].astype(np.float64)
     areas = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1) / 6
     return np.bincount(head.faces.ravel(), np.repeat(areas, 3), len(head.template))
+
+
+def _no_face(head: HeadDescription) -> MienError:
+    message = f"The head '{head.id}' does not look like a face that could be compared with the open head's."
+    return MienError(ErrorCode.BAD_HEAD, message, "Use the file of a release of FLAME.", {"cause": "face"})
