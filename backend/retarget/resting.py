@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A person's resting face, from which ARKit's weights count: found in a take, or one of its frames.
 
-A head's mean expression is not that of a person at rest, and networks give resting faces a little of everything. What a
-channel never falls below is taken to be rest, as far as resting faces have it at all (`backend.solve.baseline`): a smile
-throughout a take stays a smile. What no channel can tell of the face, such as lips lower than any unit brings them, is
-rest where half of the frames have it.
+A head's mean expression is not that of a person at rest, and networks give resting faces a little of everything. What
+a channel hardly ever falls below is taken to be rest, as far as resting faces have it at all
+(`backend.solve.baseline`): a smile throughout a take stays a smile. What no channel can tell of the face, such as lips
+lower than any unit brings them, is rest where half of the frames have it.
 """
 
 from __future__ import annotations

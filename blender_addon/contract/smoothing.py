@@ -23,7 +23,8 @@ GROUPS: tuple[Group, ...] = get_args(Group)
 DEFAULT_STRENGTH = 0.5
 
 SMOOTHED = ("expression", "eyelids", "head_rotation", "neck", "jaw", "eyes", "translation")
-"""Arrays that are smoothed, and `arkit` where a take has it; the crop's camera stays as it is, as it belongs to the crop."""
+"""Arrays that are smoothed, as is `arkit` where a take has it; the crop's camera stays as it is, as it belongs to the
+crop."""
 
 _RAW = "raw_"
 _PREFIXES: tuple[tuple[str, Group], ...] = (

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""ARKit's weights from vertices: what was put in comes back, channel by channel, on the open head and on FLAME's layout."""
+"""ARKit's weights from vertices: what was put in comes back, on the open head and on a face in FLAME's layout."""
 
 from __future__ import annotations
 
