@@ -4,8 +4,8 @@
 The head's own jaw turns and its own expression moves the vertices; the pose of head and neck is left out. Of these
 vertices each frame is explained by the 49 units, two blinks and a turn of the jaw about x, which is `jawOpen`: weights
 that are not negative, at most 1 and few (an L1 penalty), by least squares over the face, lips and lids first. What the
-jaw turns otherwise is thereby `jawLeft` and `jawRight`. The gaze units are those of the eyes' turns, and what they do to
-the lids is explained before the rest; the tongue is not seen.
+jaw turns otherwise is thereby `jawLeft` and `jawRight`. The gaze units are those of the eyes' turns, and what they do
+to the lids is explained before the rest; the tongue is not seen.
 """
 
 from __future__ import annotations

@@ -13,15 +13,16 @@ def add_convert(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser(
         "convert",
         help="put a take on another head, or add ARKit's weights to it",
-        description="Put a take on another head, fitted anew to where the vertices go, and say how far that is from the "
-        "take in millimetres: NAME.HEAD.take.npz and NAME.HEAD.convert.json. Or add ARKit's 52 weights to a take on a "
-        "head with other channels, which is then exported as ARKit's and sent to characters.",
+        description="Put a take on another head, fitted anew to where the vertices go, and say how far that is from "
+        "the take in millimetres: NAME.HEAD.take.npz and NAME.HEAD.convert.json. Or add ARKit's 52 weights to a take "
+        "on a head with other channels, which is then exported as ARKit's and sent to characters.",
     )
     parser.add_argument("take", type=named, metavar="TAKE", help="the take (NAME.take.npz)")
     what = parser.add_mutually_exclusive_group(required=True)
     to = "the other head: open, flame2020, flame2023, flame2023_open or the path of a FLAME model"
     what.add_argument("--to-head", type=named, metavar="HEAD", help=to)
-    what.add_argument("--arkit", action="store_true", help="add ARKit's weights, to the take itself unless --out is given")
+    arkit = "add ARKit's weights, to the take itself unless --out is given"
+    what.add_argument("--arkit", action="store_true", help=arkit)
     head = "the FLAME model file that the take is on, where it is not among those that were added"
     parser.add_argument("--head", type=named, metavar="FILE", help=head)
     neutral = "with --arkit: the take's frame, from 1, whose face is at rest; by default found in the take"

@@ -3,9 +3,9 @@
 
 The person becomes one identity of the other head, by least squares over the skin, with the rigid motion between the
 heads. The motion is fitted frame by frame to how the face moves from the person without expression, so that what the
-identities do not share is not taken for expression: the jaw begins as the first head's, then jaw, expression and eyelids
-are found together, with priors, and with ARKit's bounds on a head of ARKit's channels. Turns and places are such that
-the face stands where it stood before the camera, exactly: heads have their joints and origins in different places.
+identities do not share is not taken for expression: the jaw begins as the first head's, then jaw, expression and
+eyelids are found together, with priors, and with ARKit's bounds on a head of ARKit's channels. Turns and places are
+such that the face stands where it stood before the camera: heads have their joints and origins in different places.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ Pairing = Callable[[HeadDescription, HeadDescription, Progress], Counterparts]
 
 _STRICTEST: tuple[CommercialUse, ...] = ("no", "unclear", "yes")
 _DETAIL = "detail_code"
+_RAW_SOLVED = f"raw_{SOLVED}"
 
 
 @dataclass(frozen=True)
@@ -104,11 +105,11 @@ def convert(
     if twins:
         raw = with_raw(result)
         if SOLVED in extra:  # which is smoothed already; its twin is the take's
-            raw = replace(raw, extra={**raw.extra, "raw_arkit": extra["raw_arkit"]})
+            raw = replace(raw, extra={**raw.extra, _RAW_SOLVED: extra[_RAW_SOLVED]})
         result = smooth(raw, take.meta.smoothing)
         result = replace(result, meta=replace(result.meta, smoothing=take.meta.smoothing))
     if not target.eyelids.shape[2] and take.eyelids.any():
-        notes.append(f"The head '{target.id}' has no eyelid shapes: the take keeps how far lids close, its mesh does not.")
+        notes.append(f"The head '{target.id}' has no eyelid shapes: lids close in the take, its mesh does not show it.")
     return Converted(result, _residual(refit, take, result), tuple(notes))
 
 
@@ -158,14 +159,14 @@ def _arkit_arrays(
     if has_arkit(take.meta.channels):
         arrays = {SOLVED: take}
         if has_raw(take):
-            arrays["raw_arkit"] = unsmoothed(take)
+            arrays[_RAW_SOLVED] = unsmoothed(take)
         weights = {name: np.clip(arkit_curves(one).weights, 0, 1) for name, one in arrays.items()}
         return {name: array.astype(np.float32) for name, array in weights.items()}
-    if SOLVED not in take.extra or (has_raw(take) and "raw_arkit" not in take.extra):
+    if SOLVED not in take.extra or (has_raw(take) and _RAW_SOLVED not in take.extra):
         opened = load_head("open")
         solver = arkit_solver(source, _paired(opened, source, progress, pairing), progress)
         take = with_arkit(take, source, solver=solver)
-    return {name: take.extra[name] for name in (SOLVED, "raw_arkit") if name in take.extra}
+    return {name: take.extra[name] for name in (SOLVED, _RAW_SOLVED) if name in take.extra}
 
 
 def _displacement(take: Take, source: HeadDescription, target: HeadDescription) -> tuple[str, ...]:

@@ -92,8 +92,9 @@ def face_weights(head: HeadDescription, from_open: Counterparts) -> np.ndarray:
 def skull_weights(head: HeadDescription, from_open: Counterparts) -> np.ndarray:
     """(V,) float64 the areas of all skin that the open head has a counterpart of. They sum to 1."""
     opened = load_head("open")
-    skin = from_open.carried(opened, np.isin(np.arange(len(opened.template)), _vertices_of(opened, "skin", "lips")) * 1.0)
-    weights = np.where(from_open.distance < FAR, skin, 0.0) * vertex_areas(head)
+    skin = np.zeros(len(opened.template))
+    skin[_vertices_of(opened, "skin", "lips")] = 1
+    weights = np.where(from_open.distance < FAR, from_open.carried(opened, skin), 0.0) * vertex_areas(head)
     return weights / weights.sum()
 
 
