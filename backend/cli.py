@@ -14,6 +14,7 @@ from typing import NoReturn
 from backend.arguments import add_device, add_engine, frame_range, named, positive
 from backend.batch.command import add_batch
 from backend.exports.command import add_export, add_import
+from backend.retarget.command import add_convert
 from backend.terminal import guarded
 from blender_addon.contract.errors import EXIT_CODES, ErrorCode, MienError
 from blender_addon.contract.options import DEFAULT_SMOOTHING
@@ -88,6 +89,7 @@ def _build_parser() -> argparse.ArgumentParser:
     add_batch(commands)
     add_export(commands)
     add_import(commands)
+    add_convert(commands)
     _add_serve(commands)
     _add_setup(commands)
     check = commands.add_parser("check", help="say what is set up and what is missing")
