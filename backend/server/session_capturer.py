@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from backend.progress import Progress
 from backend.server.capturing import Captured, Capturer, JobProgress
 from blender_addon.contract.head import HeadDescription
 from blender_addon.contract.messages import Models
@@ -56,6 +57,12 @@ class SessionCapturer:
         from backend.weights.readiness import models
 
         return models()
+
+    def stored_head(self, sha256: str) -> HeadDescription:
+        """A head of the store, read anew."""
+        from backend.heads import load_head
+
+        return load_head(sha256)
 
     def head(self, name: str) -> HeadDescription:
         """A head by id, or by the hash of one that a capture used."""
