@@ -171,15 +171,15 @@ class GetOverlay(_JobMessage):
 
 @dataclass(frozen=True)
 class GetDisplacement(_JobMessage):
-    """Send the displacement map of a frame of take number `take` (from 0). Answered by `Displacement`."""
+    """Send the displacement map of a frame of take number `take_index` (from 0). Answered by `Displacement`."""
 
     job: str
-    take: int
+    take_index: int
     frame: int
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.take < 0 or self.frame < 0:
+        if self.take_index < 0 or self.frame < 0:
             raise bad_message("a negative number of a take or a frame")
 
 
@@ -365,7 +365,7 @@ class Displacement:
     """A displacement map: the bytes (N,) uint8 of an OpenEXR file, and its name in the take's `meta.displacement`."""
 
     job: str
-    take: int
+    take_index: int
     frame: int
     name: str
     data: np.ndarray

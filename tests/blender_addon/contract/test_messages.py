@@ -41,6 +41,8 @@ BY_NAME = {
     "attempt": st.integers(1, 1_000_000),
     "reference_uploads": st.just(()),
     "number": st.integers(1, 2**53 - 1),
+    "take_index": st.integers(0, 2**40),
+    "frame": st.integers(0, 2**40),
     "after": st.integers(0, 2**40),
     "size": st.integers(0, 2**40),
     "offset": st.integers(0, 2**40),
