@@ -3,14 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from backend.progress import Progress
 from backend.server.capturing import Captured, Capturer, JobProgress
 from blender_addon.contract.head import HeadDescription
 from blender_addon.contract.messages import Models

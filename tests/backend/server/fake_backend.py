@@ -51,7 +51,6 @@ from tests.backend.server.fake_clip import capture_clip, capture_live, lines
 from tests.fake_models import fake_add, fake_models, network_models
 from tests.fake_takes import HEAD_SHA256, small_head, small_take
 
-
 STORED_SHA256 = "7b" * 32
 
 
