@@ -42,6 +42,7 @@ class SessionCapturer:
         self._threads = threads
         self._sessions: dict[str, Session] = {}
         self._used_heads: dict[str, HeadDescription] = {}
+        self._store = _store_state()
         self.device = device_label(self._session(device).device)
 
     def _session(self, device: str) -> Session:
@@ -50,6 +51,15 @@ class SessionCapturer:
         if device not in self._sessions:
             self._sessions[device] = Session(device=device, threads=self._threads)
         return self._sessions[device]
+
+    def _forget_old_models(self) -> None:
+        """Load everything anew when files were added or removed since, also by other processes."""
+        present = _store_state()
+        if present != self._store:
+            self._store = present
+            for session in self._sessions.values():
+                session.close()
+            self._sessions.clear()
 
     def models(self) -> Models:
         """All engines and heads, ready or not, as they are now."""
@@ -72,6 +82,7 @@ class SessionCapturer:
         from backend.media.backdrop import shown_by_blender, write_backdrop
         from backend.pipeline import capture, draw_overlay
 
+        self._forget_old_models()
         session = self._session(self._device if options.device == "auto" else options.device)
         result = capture(session, options, progress)
         head = session.head(options.head)
@@ -88,6 +99,16 @@ class SessionCapturer:
             overlay_bytes=result.picture.pixels.nbytes,
             contact_sheet=None if sheet is None else partial(_write_sheet, sheet),
         )
+
+
+def _store_state() -> tuple[tuple[str, int], ...]:
+    """What lies in the store: names and times of its files."""
+    from backend.weights.parts import parts_dir
+
+    try:
+        return tuple(sorted((path.name, path.stat().st_mtime_ns) for path in parts_dir().iterdir()))
+    except FileNotFoundError:  # nothing was added yet, or a file went this moment
+        return ()
 
 
 def _write_sheet(sheet: np.ndarray, folder: Path) -> Path:

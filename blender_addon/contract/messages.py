@@ -404,8 +404,8 @@ _REQUESTS = (
     ControlLive, ListJobs, Cancel, BeginUpload, UploadChunk, ListFormats, ExportTake, Shutdown,
 )  # fmt: skip
 _REPLIES = (
-    Welcome, Models, ModelsAdded, Head, Status, Results, Preview, Overlay, Displacement, Jobs, Uploaded, Formats, Exported,
-    Done, ErrorReply,
+    Welcome, Models, ModelsAdded, Head, Status, Results, Preview, Overlay, Displacement, Jobs, Uploaded, Formats,
+    Exported, Done, ErrorReply,
 )  # fmt: skip
 
 Request = (

@@ -234,7 +234,7 @@ class Take:
         wanted, got = self.meta.head_sha256[:8] or "no hash", head.sha256[:8] or "no hash"
         made_with = f"The take of {self.meta.source} was made with head '{self.meta.head_id}' ({wanted})"
         message = f"{made_with}, this head is '{head.id}' ({got})."
-        remedy = f"Apply it to a head of the kind '{self.meta.head_id}', or capture the source again with '{head.id}'."
+        remedy = f"Apply it to a head of the kind '{self.meta.head_id}', or convert it with 'mien convert'."
         raise MienError(ErrorCode.WRONG_HEAD, message, remedy, {"cause": "head"})
 
     def to_arrays(self) -> tuple[dict[str, object], dict[str, np.ndarray]]:

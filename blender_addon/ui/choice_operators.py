@@ -27,19 +27,19 @@ class _Choose:
     @classmethod
     def description(cls, context: Any, properties: Any) -> str:
         """Say what an entry is, or why it is greyed."""
-        found = _entry(cls.entries(context.scene.mien), properties.name)
+        found = _entry(cls.entries(context.scene.mien), getattr(properties, cls.what))
         return cls.__doc__ if found is None else found.problem or found.facts or cls.__doc__
 
     def execute(self, context: Any) -> set[str]:
         """Choose it, unless something is missing."""
-        settings = context.scene.mien
-        found = _entry(self.entries(settings), self.name)
+        settings, name = context.scene.mien, getattr(self, self.what)
+        found = _entry(self.entries(settings), name)
         if found is None or found.problem:
             known = ", ".join(item.name for item in self.entries(settings))
-            problem = found.problem if found else f"There is no {self.what} '{self.name}'. Choose one of: {known}"
+            problem = found.problem if found else f"There is no {self.what} '{name}'. Choose one of: {known}"
             self.report({"ERROR"}, f"{problem}.")
             return {"CANCELLED"}
-        setattr(settings, self.what, self.name)
+        setattr(settings, self.what, name)
         return {"FINISHED"}
 
 
@@ -51,7 +51,7 @@ class MIEN_OT_choose_engine(_Choose, bpy.types.Operator):
     bl_options = {"REGISTER", "UNDO"}
     what = "engine"
 
-    name: StringProperty(name="Engine", description="Name of the engine, such as fit or emoca")
+    engine: StringProperty(name="Engine", description="Name of the engine, such as fit or emoca")
 
     @classmethod
     def entries(cls, settings: Any) -> list[Choice]:
@@ -67,7 +67,7 @@ class MIEN_OT_choose_head(_Choose, bpy.types.Operator):
     bl_options = {"REGISTER", "UNDO"}
     what = "head"
 
-    name: StringProperty(name="Head", description="Id of the head, such as open or flame2020")
+    head: StringProperty(name="Head", description="Id of the head, such as open or flame2020")
 
     @classmethod
     def entries(cls, settings: Any) -> list[Choice]:
@@ -83,7 +83,9 @@ class MIEN_OT_choose_weights(_Choose, bpy.types.Operator):
     bl_options = {"REGISTER", "UNDO"}
     what = "weights"
 
-    name: StringProperty(name="Weights", description="Name of the weights, as mien models lists them; the last ones if empty")
+    weights: StringProperty(
+        name="Weights", description="Name of the weights, as mien models lists them; the last ones if empty"
+    )
 
     @classmethod
     def entries(cls, settings: Any) -> list[Choice]:
@@ -131,7 +133,8 @@ def draw_choices(layout: Any, operator: type, entries: Sequence[Choice], chosen:
         row = layout.row()
         row.enabled = not item.problem
         icon = "CHECKMARK" if item.name == chosen else "BLANK1"
-        row.operator(operator.bl_idname, text=item.title, icon=icon).name = item.name
+        button = row.operator(operator.bl_idname, text=item.title, icon=icon)
+        setattr(button, operator.what, item.name)
     if any(item.problem for item in entries):
         layout.separator()
         layout.operator("mien.open_preferences", text="Add Models...", icon="BLANK1")

@@ -59,8 +59,8 @@ class MIEN_OT_apply_take(bpy.types.Operator):
         if not has_take(cls, context) or not has_head(cls, context):
             return False
         if active_head(context)[names.HEAD_SHA256] != active_take(context).head_sha256:
-            message = "This take belongs to another kind of head; convert it with mien convert, or capture it on this head"
-            cls.poll_message_set(message)
+            remedy = "convert it with mien convert, or capture its source again with this head"
+            cls.poll_message_set(f"This take belongs to another kind of head; {remedy}")
             return False
         return True
 

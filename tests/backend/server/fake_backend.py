@@ -70,7 +70,9 @@ class FakeCapturer:
     def models(self) -> Models:
         """One engine and one head, or those of $FAKE_STORE."""
         store = _store()
-        return network_models(HEAD_SHA256, STORED_SHA256, revision=store["revision"]) if store else fake_models(HEAD_SHA256)
+        if not store:
+            return fake_models(HEAD_SHA256)
+        return network_models(HEAD_SHA256, STORED_SHA256, revision=store["revision"])
 
     def stored_head(self, sha256: str):
         """The head of $FAKE_STORE."""
