@@ -71,6 +71,7 @@ class Client:
         self._launch: Launch | None = None
         self._next_hello = 0.0
         self._welcome: Welcome | None = None
+        self._told_models = False
         self._now = 0.0
         self.state = ClientState.STOPPED
         self.message = "Stopped"
@@ -96,7 +97,7 @@ class Client:
         """
         job = job or uuid.uuid4().hex
         self._attempts[job] = (options, attempt)
-        self._captures[job] = Capture(job, options, attempt, self._head_fetch.want)
+        self._captures[job] = Capture(job, options, attempt, self._want_for_capture)
         self.list_models()  # the takes need the heads as they are now
         self._wanted = True
         return job
@@ -119,7 +120,7 @@ class Client:
         """
         if job not in self._captures:
             self._attempts[job] = (options, attempt or 1)
-            self._captures[job] = Capture(job, options, attempt or 0, self._head_fetch.want, attach=True)
+            self._captures[job] = Capture(job, options, attempt or 0, self._want_for_capture, attach=True)
             self.list_models()
             self._wanted = True
         return job
@@ -305,7 +306,13 @@ class Client:
             else:  # a problem may end with the next job: the backend tries again then
                 self._next_hello = self._now + (_PROBLEM_SECONDS if reply.problem else _GREET_SECONDS)
 
+    def _want_for_capture(self, sha256: str) -> bool:
+        """Whether a head is in the cache as the backend has it now, which it has to tell first."""
+        waits = not self._told_models and self._welcome is not None and self._welcome.problem is None
+        return not waits and self._head_fetch.want(sha256)
+
     def _on_models(self, reply: Reply | MienError) -> None:
+        self._told_models = True
         if isinstance(reply, Models):
             self.models = reply
             self._events.append(ModelsListed(reply))
@@ -350,6 +357,7 @@ class Client:
         if self._launch:
             self._launch.close(0.0)
         self._launch = self._welcome = None
+        self._told_models = False
         self._head_fetch.reset()
         self._questions.backend_lost()
         self._exports.ask_again()
@@ -369,6 +377,7 @@ class Client:
         if self._launch:
             self._launch.close(timeout)
         self._launch = self._welcome = None
+        self._told_models = False
         self._questions.clear()
         self._exports.give_up(error)
         self._adding.give_up(error)

@@ -7,6 +7,7 @@ from typing import Any
 
 import bpy
 
+from ..rig import names
 from .active_head import active_head
 from .panel_base import MienPanel, draw_lines, line_width
 from .session import session
