@@ -51,13 +51,16 @@ def face_params(
     count, coefficients = len(crop_transform), to_array(state.coefficients)
     identity = np.zeros((count, head.identity.shape[-1]))
     identity[:, : basis.shape_size] = coefficients[:, : basis.shape_size]
+    expression = coefficients[:, basis.expression_slice]
+    if basis.expression_turn is not None:
+        expression = expression @ to_array(basis.expression_turn).T
     jaw = np.zeros((count, 3))
     jaw[:, 0] = to_array(state.jaw)
     eyelids = np.zeros((count, 2))
     eyelids[:, : basis.eyelid_size] = coefficients[:, basis.eyelid_slice]
     return FaceParams(
         identity=identity,
-        expression=coefficients[:, basis.expression_slice],
+        expression=expression,
         eyelids=eyelids,
         head_rotation=Rotation.from_matrix(to_array(state.rotation)).as_rotvec(),
         neck=np.zeros((count, 3)),
