@@ -13,6 +13,7 @@ from typing import Protocol
 
 import numpy as np
 
+from backend.progress import Progress
 from blender_addon.contract.head import HeadDescription
 from blender_addon.contract.messages import FrameCount, LiveAction, Models
 from blender_addon.contract.options import CaptureOptions
@@ -70,13 +71,23 @@ class Captured:
 
 
 class Capturer(Protocol):
-    """Loaded models. Used by one thread only."""
+    """Loaded models. Used by one thread only, but for what says otherwise."""
 
     device: str
     """Where it computes, for people."""
 
     def models(self) -> Models:
         """All engines and heads, ready or not, as they are now; called in any thread."""
+
+    def add_models(self, paths: Sequence[Path], progress: Progress) -> tuple[str, ...]:
+        """Take over files that the user brought, and say in a sentence each what was added; called in any thread.
+
+        Raises:
+            MienError: Why nothing, or not all of it, could be taken over.
+        """
+
+    def stored_head(self, sha256: str) -> HeadDescription:
+        """The ready head of `models` with this hash, as the store has it now; called in any thread."""
 
     def head(self, name: str) -> HeadDescription:
         """The head with this id or hash."""

@@ -19,7 +19,7 @@ from backend.server.running import RunningJob, Source
 from backend.server.uploads import Uploads
 from blender_addon.contract.errors import ErrorCode, MienError
 from blender_addon.contract.head import HeadDescription
-from blender_addon.contract.messages import JobState, Models
+from blender_addon.contract.messages import JobState
 
 _PRUNE_SECONDS = 60.0
 _log = logging.getLogger("mien.worker")
@@ -33,13 +33,13 @@ class Loaded:
         device: Where it computes, for people; empty until known.
         ready: Whether the models are loaded.
         problem: Why they cannot be.
-        models: Tells what there is to work with, once ready; from any thread.
+        capturer: Once ready, for what it does in any thread.
     """
 
     device: str = ""
     ready: bool = False
     problem: MienError | None = None
-    models: Callable[[], Models] | None = None
+    capturer: Capturer | None = None
 
 
 class Worker:
@@ -102,7 +102,7 @@ class Worker:
             capturer = self._load()
             head = capturer.head("open")
             self.known_heads[head.sha256] = head
-            self.loaded = Loaded(capturer.device, True, None, capturer.models)
+            self.loaded = Loaded(capturer.device, True, None, capturer)
             return capturer
         except Exception as error:  # noqa: BLE001  # whatever it is must reach the user as a problem of the backend
             self.loaded = Loaded(problem=self._as_mien_error(error, "Loading the models"))

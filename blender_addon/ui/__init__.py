@@ -14,13 +14,16 @@ def _classes() -> tuple[type, ...]:
         capture_panels,
         character_operators,
         character_panels,
+        choice_operators,
         drop,
+        emotion_panel,
         export_operators,
         export_panel,
         face_panels,
         head_operators,
         import_operators,
         live_operators,
+        models_operators,
         source_operators,
         source_panels,
         state_panel,
@@ -36,6 +39,8 @@ def _classes() -> tuple[type, ...]:
 
     operators = (
         source_operators,
+        choice_operators,
+        models_operators,
         capture_operators,
         live_operators,
         backend_operators,
@@ -45,8 +50,9 @@ def _classes() -> tuple[type, ...]:
         export_operators,
         import_operators,
     )
-    sections = (state_panel, source_panels, capture_panels, takes_panels, face_panels, character_panels, export_panel)
-    panels = (*sections, drop)
+    sections = (state_panel, source_panels, capture_panels, takes_panels, face_panels)
+    closed = (emotion_panel, character_panels, export_panel)
+    panels = (*sections, *closed, drop)
     settings = (MienReference, MienChannel, MienCharacter, MienExportSettings, MienSettings)
     own = (MienPreferences, MienJob, MienTake, *settings)
     return (*own, *(cls for module in (*operators, *panels) for cls in module.CLASSES))
@@ -75,7 +81,7 @@ def unregister() -> None:
 
     from .. import compat
     from ..character import targets
-    from . import character_live, character_state, dots, facts, pictures, smoothing, ticker
+    from . import character_live, character_state, dots, emotion, facts, pictures, smoothing, ticker
     from .properties import remove_from_scenes
     from .session import end_session
 
@@ -91,6 +97,7 @@ def unregister() -> None:
     pictures.forget()
     smoothing.forget()
     dots.forget()
+    emotion.forget()
     character_live.forget()
     character_state.forget()
     targets.forget()

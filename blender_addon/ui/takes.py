@@ -11,6 +11,9 @@ from ..contract.take import Take
 from . import smoothing
 from .active_head import active_head
 
+WEIGHTS = "weights"
+"""Under which of a take's versions its engine's weights are named."""
+
 
 def active_take(context: Any) -> Any | None:
     """The take that is chosen in the list; None without one."""
@@ -54,7 +57,8 @@ def list_take(scene: Any, take: Take, path: str, name: str, request: str = "", s
     item.name, item.path = name, path
     item.head_sha256 = take.meta.head_sha256
     item.frames = len(take)
-    item.engine = take.meta.engine
+    item.engine, item.weights = take.meta.engine, take.meta.versions.get(WEIGHTS, "")
+    item.licences, item.commercial_use = ", ".join(take.meta.licences), take.meta.commercial_use
     item.confidence = _confidence(take)
     item.request, item.story = request, story
     if item.frames > 1:

@@ -20,7 +20,7 @@ For clips and live sources see `fake_clip`.
 
 Run as a script it is `mien serve` with this capture; `--remote` and `--bind` as there. The environment says what goes
 wrong at the start: FAKE_LOAD_SECONDS how long it takes, FAKE_PROBLEM what fails, FAKE_LOADS a file that gets a line at
-each start but the first of which ends in a death.
+each start but the first of which ends in a death. FAKE_STORE is a JSON file of a second head, see `_store`.
 """
 
 from __future__ import annotations
@@ -48,8 +48,16 @@ from blender_addon.contract.errors import ErrorCode, MienError
 from blender_addon.contract.messages import Models
 from blender_addon.contract.options import CaptureOptions
 from tests.backend.server.fake_clip import capture_clip, capture_live, lines
-from tests.fake_models import fake_models
+from tests.fake_models import fake_add, fake_models, network_models
 from tests.fake_takes import HEAD_SHA256, small_head, small_take
+
+STORED_SHA256 = "7b" * 32
+
+
+def _store() -> dict:
+    """What lies in the store: the `revision` of a head beside the open one, and the `pause` in seconds to load it."""
+    path = os.environ.get("FAKE_STORE")
+    return json.loads(Path(path).read_text()) if path else {}
 
 
 class FakeCapturer:
@@ -57,9 +65,20 @@ class FakeCapturer:
 
     device = "Fake"
 
+    add_models = staticmethod(fake_add)
+
     def models(self) -> Models:
-        """One engine and one head."""
-        return fake_models(HEAD_SHA256)
+        """One engine and one head, or those of $FAKE_STORE."""
+        store = _store()
+        if not store:
+            return fake_models(HEAD_SHA256)
+        return network_models(HEAD_SHA256, STORED_SHA256, revision=store["revision"])
+
+    def stored_head(self, sha256: str):
+        """The head of $FAKE_STORE."""
+        store = _store()
+        time.sleep(store.get("pause", 0))
+        return small_head(id="flame2020", sha256=STORED_SHA256, revision=store["revision"])
 
     def head(self, name: str):
         """The only head."""
