@@ -55,6 +55,6 @@ def read_map(path: Path) -> np.ndarray:
             return np.array(file.channels()[_CHANNEL].pixels, np.float32)
     except OSError as error:
         raise file_error(path, error, "read") from error
-    except (RuntimeError, KeyError) as error:
+    except (RuntimeError, KeyError, ValueError) as error:
         message = f"{path} is damaged or no displacement map."
         raise MienError(ErrorCode.BAD_TAKE, message, "Capture the source again.", {"path": str(path)}) from error

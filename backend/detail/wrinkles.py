@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From a take's detail codes to displacement maps (Feng et al. 2021, section 4.2): the decoder and what goes with it."""
+"""From a take's detail codes to displacement maps (Feng et al. 2021, section 4.2)."""
 
 from __future__ import annotations
 
