@@ -64,7 +64,8 @@ def dense_mesh(head: HeadDescription) -> DenseMesh:
     if part is None:
         return _of_layout(head)
     arrays = part.arrays()
-    pixels, faces, corners = (torch.from_numpy(arrays[name].astype(np.int64)) for name in ("pixels", "faces", "corners"))
+    names = ("pixels", "faces", "corners")
+    pixels, faces, corners = (torch.from_numpy(arrays[name].astype(np.int64)) for name in names)
     if corners.max() >= len(head.template) or faces.max() >= len(pixels) or pixels.max() >= MAP_SIZE**2:
         message = f"{part.path} is not of the head '{head.id}'."
         raise MienError(ErrorCode.BAD_HEAD, message, "Add texture_data_256.npy again with 'mien models add'.")

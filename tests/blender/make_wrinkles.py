@@ -28,14 +28,14 @@ from backend.detail.exr import write_map
 from backend.heads.flame import load_flame
 from backend.networks.detail_decoder import LATENT, DetailDecoder
 from blender_addon.contract.take import Take
-from tests.face_flame import write_model, write_template
+from tests.face_flame import face_flame, write_model, write_template
 from tests.seeded_networks import seeded
 
 
 def main(folder: Path) -> None:
     """Write all of it."""
     model, template = write_model(folder / "generic_model.pkl"), write_template(folder / "head_template.obj")
-    head = load_flame(model, template_obj=template)
+    head = replace(load_flame(model, template_obj=template), eyelids=face_flame().eyelids.astype(np.float32))
     head.save(folder / "head.npz")
     load_flame(model).save(folder / "bare.npz")
     dense = dense_mesh(head)
