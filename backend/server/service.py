@@ -197,11 +197,11 @@ class Service:
 
     def _displacement(self, request: m.GetDisplacement) -> m.Displacement:
         job = self._jobs.get(request.job)
-        if request.take >= len(job.takes):
-            message = f"The job {request.job} has no take number {request.take}."
+        if request.take_index >= len(job.takes):
+            message = f"The job {request.job} has no take number {request.take_index}."
             raise MienError(ErrorCode.USAGE, message, "Ask for the takes that its results name.")
-        name, data = job.folder.read_map(job.takes[request.take], request.frame)
-        return m.Displacement(request.job, request.take, request.frame, name, np.frombuffer(data, np.uint8))
+        name, data = job.folder.read_map(job.takes[request.take_index], request.frame)
+        return m.Displacement(request.job, request.take_index, request.frame, name, np.frombuffer(data, np.uint8))
 
     def _shutdown(self) -> m.Done:
         if self._settings.remote:

@@ -84,7 +84,7 @@ class Client:
         """
         job = job or uuid.uuid4().hex
         self._attempts[job] = (options, attempt)
-        self._captures[job] = Capture(job, options, attempt, self._head_fetch.want)
+        self._captures[job] = Capture(job, options, attempt, self._head_fetch.want, maps_folder=self._settings.takes_folder)
         self._wanted = True
         return job
 
@@ -106,7 +106,8 @@ class Client:
         """
         if job not in self._captures:
             self._attempts[job] = (options, attempt or 1)
-            self._captures[job] = Capture(job, options, attempt or 0, self._head_fetch.want, attach=True)
+            maps = self._settings.takes_folder
+            self._captures[job] = Capture(job, options, attempt or 0, self._head_fetch.want, True, maps)
             self._wanted = True
         return job
 

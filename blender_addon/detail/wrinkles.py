@@ -104,10 +104,15 @@ def show_as(mesh_object: Any, kind: Kind) -> None:
         raise MienError(ErrorCode.USAGE, f"'{mesh_object.name}' has no wrinkles.", "Apply a take that has some.")
     material.unlink(mesh_object)
     mesh_object.modifiers[names.DISPLACE].show_render = kind == "MODIFIER"
-    subdivided = mesh_object.modifiers[names.BASE].show_viewport
-    mesh_object.modifiers[names.DISPLACE].show_viewport = subdivided and kind == "MODIFIER"
+    in_viewport = shown_in_viewport(mesh_object) and kind == "MODIFIER"
+    mesh_object.modifiers[names.DISPLACE].show_viewport = in_viewport
     if kind == "MATERIAL":
         material.link(mesh_object, mesh_object[_TREE])
+
+
+def shown_in_viewport(mesh_object: Any) -> bool:
+    """Whether the subdivided skin shows in the viewport."""
+    return bool(mesh_object.modifiers[names.BASE].show_viewport)
 
 
 def show_in_viewport(mesh_object: Any, shown: bool) -> None:
@@ -119,8 +124,7 @@ def show_in_viewport(mesh_object: Any, shown: bool) -> None:
 def _settings(mesh_object: Any) -> tuple[Kind, bool, int, int] | None:
     if not has_wrinkles(mesh_object):
         return None
-    shown = mesh_object.modifiers[names.BASE].show_viewport
-    return (shown_as(mesh_object), shown, *modifiers.levels(mesh_object))
+    return (shown_as(mesh_object), shown_in_viewport(mesh_object), *modifiers.levels(mesh_object))
 
 
 def _require_uvs(mesh_object: Any) -> None:
