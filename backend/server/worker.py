@@ -133,6 +133,8 @@ class Worker:
                 self.known_heads[take.meta.head_sha256] = capturer.head(take.meta.head_sha256)
         rest = [progress.source.named(take) for take in self._with_maps(job, captured, progress)]
         report = progress.source.reported(captured.report)
+        if captured.maps is not None:
+            report["displacement"] = {"maps": sum(len(set(take.meta.displacement)) for take in rest)}
         for name, write in (("backdrop", captured.backdrop), ("contact_sheet", captured.contact_sheet)):
             if write is not None:
                 report[name] = str(write(job.folder.path))

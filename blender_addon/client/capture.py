@@ -229,8 +229,9 @@ class Capture:
 
     def _note_finished(self, status: JobStatus) -> None:
         self.attempt = max(self.attempt, status.attempt)
-        if status.attempt > 1 and not self._fetched_anew:
-            # Takes that came before the end may be those of an earlier run, which the last one has replaced since.
+        if (status.attempt > 1 or "displacement" in self._report) and not self._fetched_anew:
+            # Takes that came before the end may be those of an earlier run, which the last one has replaced since, or
+            # do not name their displacement maps yet.
             self._fetched_anew = True
             self._takes.clear()
             self._ask_results()

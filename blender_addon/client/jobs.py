@@ -84,7 +84,8 @@ class Client:
         """
         job = job or uuid.uuid4().hex
         self._attempts[job] = (options, attempt)
-        self._captures[job] = Capture(job, options, attempt, self._head_fetch.want, maps_folder=self._settings.takes_folder)
+        maps = self._settings.takes_folder
+        self._captures[job] = Capture(job, options, attempt, self._head_fetch.want, maps_folder=maps)
         self._wanted = True
         return job
 

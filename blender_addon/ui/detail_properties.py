@@ -46,6 +46,23 @@ def _set_levels(detail: Any, **values: int) -> None:
         modifiers.set_levels(detail.id_data, **values)
 
 
+# Blender runs annotations where a lambda would not see this module.
+def _render_levels(detail: Any) -> int:
+    return _levels(detail)[0]
+
+
+def _set_render_levels(detail: Any, value: int) -> None:
+    _set_levels(detail, render=value)
+
+
+def _viewport_levels(detail: Any) -> int:
+    return _levels(detail)[1]
+
+
+def _set_viewport_levels(detail: Any, value: int) -> None:
+    _set_levels(detail, viewport=value)
+
+
 class MienDetail(bpy.types.PropertyGroup):
     """How a head's wrinkles are shown."""
 
@@ -61,16 +78,16 @@ class MienDetail(bpy.types.PropertyGroup):
         description="How often the skin is subdivided in renders; 2 is as fine as the maps",
         min=1,
         max=modifiers.MOST_LEVELS,
-        get=lambda detail: _levels(detail)[0],
-        set=lambda detail, value: _set_levels(detail, render=value),
+        get=_render_levels,
+        set=_set_render_levels,
     )
     viewport_levels: IntProperty(
         name="Viewport Levels",
         description="How often the skin is subdivided in the viewport while wrinkles show there",
         min=1,
         max=modifiers.MOST_LEVELS,
-        get=lambda detail: _levels(detail)[1],
-        set=lambda detail, value: _set_levels(detail, viewport=value),
+        get=_viewport_levels,
+        set=_set_viewport_levels,
     )
 
 
