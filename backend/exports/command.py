@@ -25,7 +25,8 @@ def add_export(commands: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("takes", nargs="+", type=named, metavar="TAKE", help="a take (NAME.take.npz)")
     to = "npz, livelink, arkit-csv, arkit-json, facs, vrm, vrma, vrma-arkit, vhap, gaussian-avatars, motion; "
-    to += "detail-obj for the dense mesh of a frame; livelink-udp to send it; through Blender blend, fbx, glb, usd, abc, mdd; several with commas"
+    to += "detail-obj for the dense mesh of a frame; livelink-udp to send it; "
+    to += "through Blender blend, fbx, glb, usd, abc, mdd; several with commas"
     parser.add_argument("--to", required=True, type=_names, metavar="FORMAT[,FORMAT]", help=to)
     out = "folder, made if missing; of one take in one format also the file; beside the take by default"
     parser.add_argument("--out", type=named, metavar="PATH", help=out)
