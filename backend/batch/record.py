@@ -187,13 +187,14 @@ def why_again(record: ShotRecord | None, shot: Shot, timing: str, folder: Path) 
 
 
 def files_in(folder: Path, paths: Sequence[Path]) -> dict[str, int]:
-    """Sizes of files of a shot by their names in its folder.
+    """Sizes of files of a shot, and of those in folders of it, by their names in its folder.
 
     Raises:
         MienError: One is not there.
     """
     try:
-        return {path.relative_to(folder).as_posix(): path.stat().st_size for path in paths}
+        inside = [path for given in paths for path in (sorted(given.iterdir()) if given.is_dir() else [given])]
+        return {path.relative_to(folder).as_posix(): path.stat().st_size for path in inside}
     except OSError as error:
         raise file_error(error.filename, error, "read") from error
 

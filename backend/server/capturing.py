@@ -60,6 +60,7 @@ class Captured:
         overlay_bytes: What `overlay` holds in memory until then.
         backdrop: Writes into a folder the source as Blender can show it; None where it shows the source itself.
         contact_sheet: Writes into a folder a picture of the numbered people of a clip.
+        maps: Writes the displacement maps of a take to a folder that is not there yet; gives the take that names them.
     """
 
     takes: Sequence[Take]
@@ -68,6 +69,7 @@ class Captured:
     backdrop: Callable[[Path], Path] | None = None
     overlay_bytes: int = 0
     contact_sheet: Callable[[Path], Path] | None = None
+    maps: Callable[[Take, Path], Take] | None = None
 
 
 class Capturer(Protocol):

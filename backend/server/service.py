@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from backend.server.adding import Adder
 from backend.server.capturing import Capturer
 from backend.server.exporting import Exporter, formats
@@ -96,6 +98,8 @@ class Service:
                 return m.Status(self._jobs.control(request))
             case m.GetOverlay():
                 return self._overlay(request, waited)
+            case m.GetDisplacement():
+                return self._displacement(request)
             case m.ListJobs():
                 return m.Jobs(self._jobs.list())
             case m.Cancel():
@@ -202,6 +206,14 @@ class Service:
         if pixels is None and not waited:
             return None
         return m.Overlay(request.job, pixels)
+
+    def _displacement(self, request: m.GetDisplacement) -> m.Displacement:
+        job = self._jobs.get(request.job)
+        if request.take_index >= len(job.takes):
+            message = f"The job {request.job} has no take number {request.take_index}."
+            raise MienError(ErrorCode.USAGE, message, "Ask for the takes that its results name.")
+        name, data = job.folder.read_map(job.takes[request.take_index], request.frame)
+        return m.Displacement(request.job, request.take_index, request.frame, name, np.frombuffer(data, np.uint8))
 
     def _shutdown(self) -> m.Done:
         if self._settings.remote:

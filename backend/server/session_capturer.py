@@ -15,6 +15,7 @@ from blender_addon.contract.errors import ErrorCode, MienError
 from blender_addon.contract.head import HeadDescription
 from blender_addon.contract.messages import Models
 from blender_addon.contract.options import CaptureOptions, check_device
+from blender_addon.contract.take import Take
 
 if TYPE_CHECKING:
     from backend.session import Session
@@ -95,8 +96,9 @@ class SessionCapturer:
         result = capture(session, options, progress)
         head = session.head(options.head)
         self._used_heads[head.sha256] = head
+        maps = _maps(session, options, result.takes, progress)
         if result.picture is None:
-            return Captured(result.takes, result.report)
+            return Captured(result.takes, result.report, maps=maps)
         still = not result.of_clip and not shown_by_blender(Path(options.source))
         sheet = result.contact_sheet
         return Captured(
@@ -106,6 +108,7 @@ class SessionCapturer:
             backdrop=partial(write_backdrop, result.picture) if still else None,
             overlay_bytes=result.picture.pixels.nbytes,
             contact_sheet=None if sheet is None else partial(_write_sheet, sheet),
+            maps=maps,
         )
 
 
@@ -142,6 +145,18 @@ def _store_state() -> tuple[tuple[str, int], ...]:
         return tuple(sorted((path.name, path.stat().st_mtime_ns) for path in files))
     except FileNotFoundError:  # nothing was added yet, or a file went this moment
         return ()
+def _maps(
+    session: Session, options: CaptureOptions, takes: Sequence[Take], progress: JobProgress
+) -> Callable[[Take, Path], Take] | None:
+    """What writes the displacement maps of takes that have some."""
+    from backend.detail.capture import wrinkles_of
+
+    wrinkles = wrinkles_of(session, options, takes) if takes else None
+    if wrinkles is None:
+        return None
+    from backend.detail.map_files import write_maps
+
+    return lambda take, folder: write_maps(wrinkles, take, options.displacement, folder, progress)
 
 
 def _write_sheet(sheet: np.ndarray, folder: Path) -> Path:

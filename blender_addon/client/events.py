@@ -81,11 +81,13 @@ class CaptureFinished:
         job: Which one.
         takes: One for each person.
         report: What the backend says about it.
+        problems: Sentences about what could not be fetched.
     """
 
     job: str
     takes: tuple[Take, ...]
     report: dict[str, object]
+    problems: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

@@ -97,7 +97,8 @@ class Client:
         """
         job = job or uuid.uuid4().hex
         self._attempts[job] = (options, attempt)
-        self._captures[job] = Capture(job, options, attempt, self._want_for_capture)
+        maps = self._settings.takes_folder
+        self._captures[job] = Capture(job, options, attempt, self._want_for_capture, maps_folder=maps)
         self.list_models()  # the takes need the heads as they are now
         self._wanted = True
         return job
@@ -120,7 +121,8 @@ class Client:
         """
         if job not in self._captures:
             self._attempts[job] = (options, attempt or 1)
-            self._captures[job] = Capture(job, options, attempt or 0, self._want_for_capture, attach=True)
+            maps = self._settings.takes_folder
+            self._captures[job] = Capture(job, options, attempt or 0, self._want_for_capture, True, maps)
             self.list_models()
             self._wanted = True
         return job

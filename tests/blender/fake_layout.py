@@ -34,7 +34,8 @@ class Layout:
 
     def prop(self, data: Any, name: str, text: str | None = None, icon: str = "NONE", **_: Any) -> None:
         """A property."""
-        assert name in data.bl_rna.properties, f"{data} has no property {name}"
+        known = name[2:-2] in data.keys() if name.startswith('["') else name in data.bl_rna.properties
+        assert known, f"{data} has no property {name}"
         self._check_icon(icon)
         self.drawn.append(f"prop:{name}")
 

@@ -15,6 +15,7 @@
     vary      make takes whose confidence is a tenth of the runs that `count` tells
     lost      raise MienError MISSING_FILE naming the first reference
     sheet     write a contact sheet
+    maps      write displacement maps
 
 For clips and live sources see `fake_clip`.
 
@@ -47,6 +48,7 @@ from backend.server.serve import serve_with
 from blender_addon.contract.errors import ErrorCode, MienError
 from blender_addon.contract.messages import Models
 from blender_addon.contract.options import CaptureOptions
+from blender_addon.contract.take import Take
 from tests.backend.server.fake_clip import capture_clip, capture_live, lines
 from tests.fake_models import fake_add, fake_models, network_models
 from tests.fake_takes import HEAD_SHA256, small_head, small_take
@@ -123,7 +125,15 @@ class FakeCapturer:
         report = {"source": options.source, "faces": len(takes), "references": list(options.references)}
         overlay = partial(draw, bool(todo.get("bad_overlay")))
         backdrop = write_backdrop if todo.get("backdrop") else None
-        return Captured(takes, report, overlay, backdrop, contact_sheet=write_sheet if todo.get("sheet") else None)
+        sheet, maps = (write_sheet if todo.get("sheet") else None), (write_maps if todo.get("maps") else None)
+        return Captured(takes, report, overlay, backdrop, contact_sheet=sheet, maps=maps)
+
+
+def write_maps(take: Take, folder: Path) -> Take:
+    """A file that stands for a displacement map."""
+    folder.mkdir(exist_ok=True)
+    (folder / "0001.exr").write_bytes(b"map of person %d" % take.meta.person)
+    return replace(take, meta=replace(take.meta, displacement=(f"{folder.name}/0001.exr",)))
 
 
 def draw(fail: bool) -> np.ndarray:
