@@ -18,6 +18,7 @@ from blender_addon.contract.options import CaptureOptions, check_device
 from blender_addon.contract.take import Take
 
 if TYPE_CHECKING:
+    from backend.progress import Progress
     from backend.session import Session
     from backend.weights.adding import Outcome
 
