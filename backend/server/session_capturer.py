@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from backend.progress import Progress
 from backend.server.capturing import Captured, Capturer, JobProgress
 from blender_addon.contract.errors import ErrorCode, MienError
 from blender_addon.contract.head import HeadDescription
