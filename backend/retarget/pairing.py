@@ -62,6 +62,15 @@ def counterparts(source: HeadDescription, target: HeadDescription, progress: Pro
     for head in (source, target):
         if len(head.template) < LEAST_VERTICES:
             raise _no_face(head)
+    return registered(source, target, progress)
+
+
+def registered(source: HeadDescription, target: HeadDescription, progress: Progress) -> Counterparts:
+    """The place on `source` of each vertex of `target` by registration; kept once it is found.
+
+    Raises:
+        MienError: What the registration raises.
+    """
     from backend.heads.correspondence import correspondence  # here: it loads a good deal
 
     return correspondence(source, target, progress)

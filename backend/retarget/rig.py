@@ -148,7 +148,8 @@ def _explain(rig: Rig, vertices: np.ndarray, begin: np.ndarray, wishes: Wishes, 
         corner = columns @ np.swapaxes(columns, 1, 2) + wishes.jaw_ridge * np.eye(turns)
         own = (columns @ missing[..., None])[..., 0] - wishes.jaw_ridge * way
         right = np.concatenate((missing @ units - wishes.sparsity, own), axis=1)
-        problem = Quadratic(shared, columns @ units, corner, right)
+        border = (columns.reshape(frames * turns, -1) @ units).reshape(frames, turns, count)  # one large product
+        problem = Quadratic(shared, border, corner, right)
         if wishes.bounded:
             lower, upper = _bounds(wishes, rig.axes, jaw, frames)
             start = problem.minimum() if not step else np.concatenate((values, np.zeros((frames, turns))), axis=1)

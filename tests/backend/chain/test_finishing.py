@@ -3,14 +3,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
 from backend.chain.finishing import finished
 from backend.heads.flame import load_flame
+from backend.retarget import pairing
 from blender_addon.contract.smoothing import smooth, with_raw
 from tests.arkit_takes import arkit_take
 from tests.fake_flame import flame_take, write_flame
@@ -18,9 +17,7 @@ from tests.retargeting import face_head, known_counterparts, opened
 
 
 def test_arkit_on_other_heads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    stand_in = ModuleType("backend.heads.correspondence")
-    stand_in.correspondence = known_counterparts
-    monkeypatch.setitem(sys.modules, "backend.heads.correspondence", stand_in)
+    monkeypatch.setattr(pairing, "registered", known_counterparts)
     head = face_head(tmp_path)
     made = finished(None, head, smooth(with_raw(flame_take(head, 6)), 0.5))
     assert {"arkit", "raw_arkit"} <= set(made.extra)

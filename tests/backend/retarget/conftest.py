@@ -1,16 +1,24 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-import sys
+from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
 from backend.heads.flame import load_flame
+from backend.retarget import pairing
 from blender_addon.contract.head import HeadDescription
 from tests.fake_flame import write_flame
 from tests.retargeting import face_head, known_counterparts
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A data folder for all of them, so that heads are registered once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MIEN_HOME", str(tmp_path_factory.mktemp("home")))
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -30,9 +38,7 @@ def face(face_file: Path) -> HeadDescription:
 @pytest.fixture
 def known(monkeypatch: pytest.MonkeyPatch) -> None:
     """Counterparts of the two heads are the true ones instead of those that registration finds."""
-    stand_in = ModuleType("backend.heads.correspondence")
-    stand_in.correspondence = known_counterparts
-    monkeypatch.setitem(sys.modules, "backend.heads.correspondence", stand_in)
+    monkeypatch.setattr(pairing, "registered", known_counterparts)
 
 
 @pytest.fixture(scope="session")
