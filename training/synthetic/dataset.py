@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -84,12 +85,13 @@ class SyntheticFaces(Dataset[dict[str, Tensor]]):
         return item | {name: torch.from_numpy(getattr(moment, name)) for name in moving}
 
     def __getstate__(self) -> dict[str, object]:
-        """Without the people kept in memory, so that workers can be started from it."""
-        return {name: value for name, value in self.__dict__.items() if name != "_person"}
+        """What workers are started from: the head as plain arrays, without the people kept in memory."""
+        kept = ("people", "pictures", "seed", "first_person")
+        return {name: getattr(self, name) for name in kept} | {"head": self.head.to_arrays()}
 
-    def __setstate__(self, state: dict[str, object]) -> None:
-        self.__dict__.update(state)
-        self._person = lru_cache(_KEPT_PEOPLE)(self._draw_person)
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        meta, arrays = state.pop("head")
+        self.__init__(**state, head=HeadDescription.from_arrays(meta, arrays))
 
     def _draw_person(self, number: int) -> Person:
         return draw_person(self.head, self.seed, number)

@@ -34,7 +34,7 @@ def draw_light(random: np.random.Generator) -> np.ndarray:
         total += np.outer(directional(towards), strength * _tint(random, 0.08))
     grey = total.mean(1) * SH_CONSTANTS
     level = grey[0] + 0.7 * grey[3]  # about the mean over what of a face is seen
-    return (total * random.uniform(0.75, 1.1) / level).astype(np.float32)
+    return (total * random.uniform(0.65, 0.95) / level).astype(np.float32)
 
 
 def _tint(random: np.random.Generator, amount: float) -> np.ndarray:

@@ -18,7 +18,9 @@ from torch.nn import functional
 from backend.faces import topology
 from blender_addon.contract.head import HeadDescription
 
-_TONES = np.array([[244, 213, 194], [226, 180, 152], [200, 148, 116], [164, 112, 82], [116, 76, 56], [80, 54, 44]]) / 255
+_TONES = (
+    np.array([[236, 202, 182], [220, 174, 146], [198, 146, 114], [164, 112, 82], [118, 78, 58], [84, 57, 46]]) / 255
+)
 """Skin from light to dark, sRGB."""
 _HAIR = np.array([[24, 20, 18], [58, 40, 30], [100, 70, 46], [158, 122, 80], [140, 74, 44], [150, 148, 146]]) / 255
 _IRIS = np.array([[78, 52, 34], [54, 36, 26], [98, 118, 86], [96, 124, 148], [110, 90, 58]]) / 255
@@ -58,7 +60,7 @@ def draw_look(random: np.random.Generator) -> Look:
     skin = _TONES[low] + (tone - low) * (_TONES[low + 1] - _TONES[low]) + random.normal(0, 0.012, 3)
     dark = tone > 2.2
     hair = _HAIR[random.integers(2 if dark else len(_HAIR))] * random.uniform(0.85, 1.15)
-    lips = skin * np.array([0.92, 0.62, 0.64]) + np.array([random.uniform(-0.03, 0.08), 0, random.uniform(0, 0.03)])
+    lips = skin * np.array([0.88, 0.64, 0.65]) + np.array([random.uniform(-0.04, 0.05), 0, random.uniform(0, 0.03)])
     noise = tuple(
         torch.from_numpy(random.standard_normal((1, 1, n, n, n), dtype=np.float32)) for n in _OCTAVES
     )

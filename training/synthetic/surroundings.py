@@ -13,13 +13,13 @@ def draw_background(random: np.random.Generator, size: int) -> np.ndarray:
     """(size, size, 3) float32 sRGB 0 to 1: out-of-focus colours, sometimes with the edges of a room."""
     coarse = random.uniform(0.05, 0.9, (random.integers(2, 6), random.integers(2, 6), 3))
     grey = coarse.mean(-1, keepdims=True)
-    coarse = grey + random.uniform(0.1, 0.8) * (coarse - grey)
+    coarse = grey + random.uniform(0.1, 0.4) * (coarse - grey)
     picture = _picture(coarse).resize((size, size), Image.Resampling.BICUBIC)
     if random.uniform() < 0.6:
         pen = ImageDraw.Draw(picture)
         for _ in range(random.integers(1, 9)):
             corner, extent = random.uniform(-0.2, 1, 2) * size, random.uniform(0.05, 0.6, 2) * size
-            colour = tuple(int(value) for value in random.integers(10, 240, 3))
+            colour = tuple(int(value) for value in random.integers(20, 220) + random.integers(-30, 30, 3))
             shape = pen.rectangle if random.uniform() < 0.7 else pen.ellipse
             shape((*corner, *(corner + extent)), fill=colour)
         picture = picture.filter(ImageFilter.GaussianBlur(random.uniform(0.5, 8)))
