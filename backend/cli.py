@@ -16,6 +16,7 @@ from backend.batch.command import add_batch
 from backend.exports.command import add_export, add_import
 from backend.retarget.command import add_convert
 from backend.terminal import guarded
+from backend.weights.command import add_models
 from blender_addon.contract.errors import EXIT_CODES, ErrorCode, MienError
 from blender_addon.contract.options import DEFAULT_SMOOTHING
 from blender_addon.contract.version import VERSION
@@ -89,7 +90,11 @@ def _build_parser() -> argparse.ArgumentParser:
     add_batch(commands)
     add_export(commands)
     add_import(commands)
+<<<<<<< HEAD
     add_convert(commands)
+=======
+    add_models(commands)
+>>>>>>> weights
     _add_serve(commands)
     _add_setup(commands)
     check = commands.add_parser("check", help="say what is set up and what is missing")
