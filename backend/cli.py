@@ -90,11 +90,8 @@ def _build_parser() -> argparse.ArgumentParser:
     add_batch(commands)
     add_export(commands)
     add_import(commands)
-<<<<<<< HEAD
     add_convert(commands)
-=======
     add_models(commands)
->>>>>>> weights
     _add_serve(commands)
     _add_setup(commands)
     check = commands.add_parser("check", help="say what is set up and what is missing")
