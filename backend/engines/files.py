@@ -12,26 +12,13 @@ from torch import Tensor, nn
 
 from backend.networks.loading import ReadyNetwork, ready
 from backend.progress import Progress, no_progress
+from backend.weights.ledger import LEDGER
 from backend.weights.parts import Part, PartKind, find
 from blender_addon.contract.errors import ErrorCode, MienError
 from blender_addon.contract.head import CommercialUse
 
 Network = TypeVar("Network", bound=nn.Module)
 
-_TITLES: Mapping[PartKind, str] = {
-    "deca": "DECA's networks",
-    "emoca": "EMOCA's networks",
-    "smirk": "SMIRK's networks",
-    "mica": "MICA's networks",
-    "landmark_embedding": "FLAME's landmark embedding",
-    "eyelids": "FLAME's eyelid shapes",
-    "emotion_network": "the emotion network",
-    "emotion_mlp": "the emotion network of head parameters",
-}
-_MPI = "Max Planck licence, non-commercial research"
-_LICENCES: Mapping[PartKind, tuple[str, CommercialUse]] = {
-    "smirk": ("non-commercial research, by what it was trained with", "no"),
-}
 _STRICTNESS: Mapping[CommercialUse, int] = {"no": 0, "unclear": 1, "yes": 2}
 
 
@@ -56,8 +43,8 @@ class Ingredient:
     @classmethod
     def of(cls, part: Part) -> Ingredient:
         """What there is to say of a part of the store."""
-        licence, use = _LICENCES.get(part.kind, (_MPI, "no"))
-        return cls(part.kind, part.name, part.sha256, licence, use)
+        entry = LEDGER[part.kind]
+        return cls(part.kind, part.name, part.sha256, entry.licence, entry.commercial_use)
 
     @property
     def title(self) -> str:
@@ -84,11 +71,11 @@ def required(kind: PartKind, name: str = "") -> Part:
     part = find(kind, name)
     if part is not None:
         return part
-    title = _TITLES.get(kind, kind)
-    message = f"{title[:1].upper()}{title[1:]} {'are' if title.endswith('s') else 'is'} not there."
+    title = LEDGER[kind].title
+    message = f"{title[:1].upper()}{title[1:]} {'were' if title.endswith('s') else 'was'} not added."
     if name and (others := find(kind)) is not None:
         message = f"There are no weights called {name!r} among {title}; {others.name!r} are there."
-    remedy = "'mien models' says where one gets the file; add it with 'mien models add FILE'."
+    remedy = f"Get {LEDGER[kind].file} from {LEDGER[kind].where}, then run 'mien models add FILE'."
     raise MienError(ErrorCode.MISSING_FILE, message, remedy, {"kind": kind, "name": name})
 
 
