@@ -132,7 +132,7 @@ def _fit_against_scipy(session: Session, photo: Path) -> None:
     seen = in_crop(face.landmarks[None], crop_transforms(face.landmarks[None]))
     mean = engine.basis.mean.double().numpy()
     rotation, camera = align(mean, seen, engine.basis.root_joint[:, 0].double().numpy())
-    prior = score_prior(engine.head, engine.basis, face.blendshapes[None])
+    prior = score_prior(engine.channels, engine.basis, face.blendshapes[None])
     like = engine.basis.mean
     start = State(prior.mean[:, :-1], prior.mean[:, -1], like.new_tensor(rotation), like.new_tensor(camera))
     observation = observe(seen, engine.basis, start.rotation, camera[:, 0])

@@ -22,16 +22,23 @@ def load_head(name_or_path: str | Path = "open") -> HeadDescription:
     """Load a head model.
 
     Args:
-        name_or_path: "open" for the head that ships inside, else a FLAME model file.
+        name_or_path: "open" for the head that ships inside, the id ("flame2020", "flame2023", "flame2023_open") or the
+            sha256 of one that was added, else a FLAME model file.
 
     Returns:
         The head; the open one is loaded once and shared.
 
     Raises:
-        MienError: MISSING_FILE, BAD_HEAD and the like, as the loader of the file says.
+        MienError: MISSING_FILE for one that was not added, BAD_HEAD and the like, as the loader of the file says.
     """
-    if str(name_or_path) == "open":
+    name = str(name_or_path)
+    if name == "open" or name == _open_head().sha256:
         return _open_head()
+    from .stored import is_stored_name, stored_head  # here: the open head needs none of it
+
+    if is_stored_name(name):
+        return stored_head(name)
+    from .carried import with_carried
     from .flame import load_flame
 
-    return load_flame(Path(name_or_path))
+    return with_carried(load_flame(Path(name)))

@@ -8,13 +8,14 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal, NoReturn, get_args
 
 import numpy as np
 
 from backend.weights.restricted import load_restricted
 from blender_addon.contract.errors import ErrorCode, MienError
-from blender_addon.contract.head import JOINT_NAMES, PARENTS, CommercialUse, HeadDescription
+from blender_addon.contract.head import JOINT_NAMES, PARENTS, CommercialUse, HeadDescription, Landmarks
 
 FlameId = Literal["flame2020", "flame2023", "flame2023_open"]
 
@@ -67,32 +68,72 @@ def load_flame(
     if chosen not in get_args(FlameId):
         raise MienError(ErrorCode.USAGE, f"There is no FLAME release {chosen!r}.", f"Choose of {get_args(FlameId)}.")
     arrays = _fields(path, load_restricted(path))
+    triangles = arrays["f"].astype(np.int32)
+    layout = None if template_obj is None else read_uv_layout(template_obj, triangles)
+    return describe_flame(arrays, chosen, hashlib.sha256(path.read_bytes()).hexdigest(), uv_layout=layout)
+
+
+@dataclass(frozen=True)
+class UVLayout:
+    """UV points (T, 2), v up, and rows of them (F, 3) at the corners of a model's triangles."""
+
+    uv: np.ndarray
+    faces: np.ndarray
+
+
+def describe_flame(
+    arrays: Mapping[str, np.ndarray],
+    head_id: FlameId,
+    sha256: str,
+    *,
+    expressions: int = EXPRESSIONS,
+    uv_layout: UVLayout | None = None,
+    eyelids: np.ndarray | None = None,
+    landmarks: Mapping[str, Landmarks] = MappingProxyType({}),
+    revision: str = "",
+) -> HeadDescription:
+    """A head of FLAME's arrays.
+
+    Args:
+        arrays: v_template (V,3), shapedirs (V,3,S), posedirs (36,3V), J_regressor (5,V), weights (V,5), f (F,3).
+        head_id: which release they are of.
+        sha256: hash of the file that they came from.
+        expressions: how many of the last shapes are expression.
+        uv_layout: of `head_template.obj`; without it all corners share one UV point.
+        eyelids: (V,3,2) left and right lid closed, metres; the head has none without it.
+        landmarks: embeddings by name.
+        revision: see `HeadDescription`.
+
+    Raises:
+        MienError: BAD_HEAD.
+    """
     template, triangles = arrays["v_template"], arrays["f"].astype(np.int32)
     shapes, skinning = arrays["shapedirs"], arrays["weights"]
-    uv, uv_triangles = _uv(template_obj, triangles)
+    layout = uv_layout or UVLayout(np.zeros((1, 2), np.float32), np.zeros_like(triangles))
     eye_vertex = skinning[:, _EYES].sum(1) > 0.5
     sclera = eye_vertex[triangles].all(1)
     return HeadDescription(
-        id=chosen,
-        sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
-        licence=LICENCES[chosen].name,
-        commercial_use=LICENCES[chosen].commercial_use,
+        id=head_id,
+        sha256=sha256,
+        licence=LICENCES[head_id].name,
+        commercial_use=LICENCES[head_id].commercial_use,
         template=template,
-        identity=shapes[..., :-EXPRESSIONS],
-        expression=shapes[..., -EXPRESSIONS:],
-        eyelids=np.zeros((len(template), 3, 0), np.float32),
+        identity=shapes[..., :-expressions],
+        expression=shapes[..., -expressions:],
+        eyelids=np.zeros((len(template), 3, 0), np.float32) if eyelids is None else eyelids,
         pose_correctives=arrays["posedirs"],
         joint_regressor=arrays["J_regressor"],
         skinning=skinning,
         polygons=_as_polygons(triangles),
-        uv=uv,
-        polygon_uvs=_as_polygons(uv_triangles),
+        uv=layout.uv,
+        polygon_uvs=_as_polygons(layout.faces),
         polygon_material=sclera.astype(np.uint8),
         materials=("skin", "sclera"),
         albedo=np.where(eye_vertex[:, None], _SCLERA_GREY, _SKIN_GREY).repeat(3, axis=1).astype(np.uint8),
-        expression_names=tuple(f"exp{number:03d}" for number in range(1, EXPRESSIONS + 1)),
+        expression_names=tuple(f"exp{number:03d}" for number in range(1, expressions + 1)),
         joints_follow_expression=True,
-        landmarks={},
+        landmarks=landmarks,
+        revision=revision,
     )
 
 
@@ -149,10 +190,12 @@ def _as_polygons(triangles: np.ndarray) -> np.ndarray:
     return np.concatenate((triangles, np.full((len(triangles), 1), -1)), axis=1).astype(np.int32)
 
 
-def _uv(template_obj: str | os.PathLike[str] | None, triangles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """UV points (T, 2) and corners (F, 3), in the order of the model's triangles."""
-    if template_obj is None:
-        return np.zeros((1, 2), np.float32), np.zeros_like(triangles)
+def read_uv_layout(template_obj: str | os.PathLike[str], triangles: np.ndarray) -> UVLayout:
+    """The UV layout of FLAME's `head_template.obj` for a model's triangles (F, 3).
+
+    Raises:
+        MienError: MISSING_FILE; BAD_HEAD where it is not that file or has other triangles.
+    """
     path = Path(template_obj)
     points: list[list[float]] = []
     corners: list[list[list[int]]] = []
@@ -174,4 +217,4 @@ def _uv(template_obj: str | os.PathLike[str] | None, triangles: np.ndarray) -> t
         ) from error
     if indices.shape != (*triangles.shape, 2) or not np.array_equal(indices[..., 0], triangles):
         _bad(path, "its triangles are not those of the model")
-    return np.array(points, np.float32), indices[..., 1].astype(np.int32)
+    return UVLayout(np.array(points, np.float32), indices[..., 1].astype(np.int32))

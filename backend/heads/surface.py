@@ -6,12 +6,18 @@ from __future__ import annotations
 import numpy as np
 from scipy.spatial import cKDTree
 
+AVERSION = 0.004
+"""Metres."""
 NEIGHBOURS = 48
 """Triangles, nearest by centre, among which the nearest one is sought; ample on meshes with even triangles."""
 
 
 def nearest_on_surface(
-    points: np.ndarray, vertices: np.ndarray, faces: np.ndarray, allowed: np.ndarray
+    points: np.ndarray,
+    vertices: np.ndarray,
+    faces: np.ndarray,
+    allowed: np.ndarray,
+    normals: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Nearest surface points among the allowed triangles (Ericson, Real-Time Collision Detection, section 5.1.5).
 
@@ -20,6 +26,8 @@ def nearest_on_surface(
         vertices: (V,3)
         faces: (F,3)
         allowed: (F,) bool
+        normals: (N,3) unit normals at the points: then a triangle that faces elsewhere counts as farther away, by
+            `AVERSION` for a right angle, so that lips that touch are told apart.
 
     Returns:
         Triangle indices (N,) and barycentric weights (N,3).
@@ -30,9 +38,30 @@ def nearest_on_surface(
     near = near.reshape(len(points), -1)
     weights = _barycentric_of_nearest(points[:, None], corners[near])
     found = np.einsum("nkc,nkcd->nkd", weights, corners[near])
-    best = np.linalg.norm(found - points[:, None], axis=-1).argmin(axis=1)
+    distance = np.linalg.norm(found - points[:, None], axis=-1)
+    if normals is not None:
+        facing = face_normals(vertices, faces)[candidates][near]
+        distance = distance + AVERSION * (1 - np.einsum("nkd,nd->nk", facing, normals))
+    best = distance.argmin(axis=1)
     rows = np.arange(len(points))
     return candidates[near[rows, best]], weights[rows, best]
+
+
+def face_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """(F,3) unit normals of triangles; zero where one has no area."""
+    a, b, c = (vertices[faces[:, corner]] for corner in range(3))
+    normals = np.cross(b - a, c - a)
+    return normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
+
+
+def vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """(V,3) unit normals, the triangles' weighted by their areas; zero at vertices without any."""
+    a, b, c = (vertices[faces[:, corner]] for corner in range(3))
+    across = np.cross(b - a, c - a)
+    summed = np.zeros(vertices.shape)
+    for corner in range(3):
+        np.add.at(summed, faces[:, corner], across)
+    return summed / np.maximum(np.linalg.norm(summed, axis=1, keepdims=True), 1e-12)
 
 
 def _barycentric_of_nearest(points: np.ndarray, corners: np.ndarray) -> np.ndarray:

@@ -16,6 +16,8 @@ import torch
 
 from blender_addon.contract.head import HeadDescription
 
+from .roles import MEDIAPIPE, Roles
+
 JAW = 2
 ROOT = 0
 
@@ -52,6 +54,9 @@ class LandmarkBasis:
     """How many of the identity's coefficients, its last ones, move landmarks without being of the head."""
     slip_size: int = 0
     """The same of the expression."""
+    expression_turn: torch.Tensor | None = None
+    """(E,K) orthonormal: the expression's coefficients here to the head's own channels; None where they are the same"""
+    roles: Roles = MEDIAPIPE
 
     @cached_property
     def stacked(self) -> torch.Tensor:
@@ -69,6 +74,25 @@ class LandmarkBasis:
                 torch.cat([linear.new_zeros(len(linear), 7, linear.shape[-1]), through], dim=2),
             ],
             dim=1,
+        )
+
+    def turned(self, turn: torch.Tensor) -> LandmarkBasis:
+        """The same landmarks by other coefficients of the expression, `turn` (E,K) times which are the head's own."""
+        first, count = self.identity_size, self.expression_size
+
+        def own(values: torch.Tensor, ahead: int = 0) -> torch.Tensor:
+            before, channels, after = values.tensor_split([ahead + first, ahead + first + count], dim=-1)
+            return torch.cat([before, channels @ turn, after], dim=-1).contiguous()
+
+        return replace(
+            self,
+            basis=own(self.basis),
+            jaw_basis=own(self.jaw_basis),
+            jaw_joint=own(self.jaw_joint, 1),
+            root_joint=own(self.root_joint, 1),
+            eye_joints=own(self.eye_joints, 1),
+            expression_size=turn.shape[1],
+            expression_turn=turn,
         )
 
     @property

@@ -19,6 +19,7 @@ from backend.reprojection.basis import LandmarkBasis
 from backend.reprojection.problem import Observation, Prior
 from blender_addon.contract.head import HeadDescription
 
+from .channels import Channels
 from .evidence import BOX_SIDE, DEPTH_SIGMA, IDENTITY_SIGMA, POINT_SIGMA, landmark_weights, observe, score_prior
 
 DETECTION_FILE = Path(__file__).with_name("detection.npz")
@@ -59,14 +60,18 @@ class SeenHead:
 
     Args:
         head: the head.
+        channels: what scores say of its expression.
         basis: its landmarks.
     """
 
-    def __init__(self, head: HeadDescription, basis: LandmarkBasis):
+    def __init__(self, head: HeadDescription, channels: Channels, basis: LandmarkBasis):
         self.head = head
+        self._channels = channels
         self._own, self._somebody = basis, basis.of_person(basis.mean.new_zeros(basis.identity_size))
         self._size = _size_direction(basis)
-        self.basis = _seen(_of_usual_size(basis, self._size), detection())
+        # What goes with the identity was measured in the open head's components, and means nothing in others.
+        errors = detection() if channels.turn is None else replace(detection(), identity=np.zeros((0, 0)))
+        self.basis = _seen(_of_usual_size(basis, self._size), errors)
 
     def observe(self, basis: LandmarkBasis, seen: np.ndarray, rotation: torch.Tensor, scale: np.ndarray) -> Observation:
         """What is believed of landmarks; see `Evidence`."""
@@ -75,7 +80,7 @@ class SeenHead:
     def prior(self, basis: LandmarkBasis, scores: np.ndarray) -> Prior:
         """What is believed of coefficients, habits and slips after 52 blendshape scores (B,52); see `Evidence`."""
         shape, units = basis.shape_size, basis.expression_size - basis.slip_size
-        plain = score_prior(self.head, self._own if shape else self._somebody, scores)
+        plain = score_prior(self._channels, self._own if shape else self._somebody, scores)
 
         def joined(values: torch.Tensor, more: float) -> torch.Tensor:
             ahead, middle, rest = values.tensor_split([shape, shape + units], dim=1)
@@ -111,7 +116,7 @@ class SeenHead:
 
     def near(self, identity: np.ndarray) -> HeadNear:
         """Evidence of the plain landmarks for a head as large as the average one, near an identity (S,)."""
-        return HeadNear(self.head, _of_usual_size(self._own, self._size), identity)
+        return HeadNear(self.head, self._channels, _of_usual_size(self._own, self._size), identity)
 
 
 class HeadNear:
@@ -119,12 +124,13 @@ class HeadNear:
 
     Args:
         head: the head.
+        channels: what scores say of its expression.
         basis: its landmarks.
         identity: (S,) the expected one.
     """
 
-    def __init__(self, head: HeadDescription, basis: LandmarkBasis, identity: np.ndarray):
-        self.head, self.basis = head, basis
+    def __init__(self, head: HeadDescription, channels: Channels, basis: LandmarkBasis, identity: np.ndarray):
+        self.head, self.basis, self._channels = head, basis, channels
         self._identity = basis.mean.new_tensor(identity[: basis.identity_size])
 
     def observe(self, basis: LandmarkBasis, seen: np.ndarray, rotation: torch.Tensor, scale: np.ndarray) -> Observation:
@@ -133,7 +139,7 @@ class HeadNear:
 
     def prior(self, basis: LandmarkBasis, scores: np.ndarray) -> Prior:
         """What is believed of coefficients after 52 blendshape scores (B,52); see `Evidence`."""
-        plain = score_prior(self.head, basis, scores)
+        plain = score_prior(self._channels, basis, scores)
         mean = plain.mean.clone()
         mean[:, : basis.identity_size] += self._identity[: basis.identity_size]
         return replace(plain, mean=mean)
@@ -168,7 +174,9 @@ def _of_usual_size(basis: LandmarkBasis, direction: torch.Tensor) -> LandmarkBas
 def _seen(basis: LandmarkBasis, errors: Detection) -> LandmarkBasis:
     """The landmarks with what the detector makes of the identity, and with habits and slips as further columns."""
     shape = basis.identity_size
-    moved = np.einsum("rs,rnd->nds", errors.identity[:, :shape], errors.identity_fields)
+    moved = np.zeros((len(basis.mean), 3, shape))
+    if len(errors.identity):
+        moved = np.einsum("rs,rnd->nds", errors.identity[:, :shape], errors.identity_fields)
     person, frame = (np.moveaxis(part, 0, -1) for part in (errors.person, errors.frame))
     weight = basis.jaw_weight[:, None, None]
 

@@ -14,7 +14,8 @@ from backend.faces.crops import BOX_SCALE
 from backend.reprojection.basis import LandmarkBasis
 from backend.reprojection.problem import Observation, Prior
 from blender_addon.contract.arkit import JAW_OPEN
-from blender_addon.contract.head import HeadDescription
+
+from .channels import UNSCORED_UNITS, Channels
 
 POINT_SIGMA = 0.012
 """Standard deviation of a landmark as a fraction of the face box."""
@@ -22,23 +23,14 @@ DEPTH_SIGMA = POINT_SIGMA / 0.15
 """The same of its relative depth, which the detector only guesses."""
 IDENTITY_SIGMA = 0.8
 """Below 1, since errors of neighbouring landmarks go together and so count for less than they seem to."""
-UNIT_SIGMA = 0.15
-"""How far a unit may stray from the network's score; this keeps a smile from leaking into the identity."""
 EYELID_SIGMA = 0.2
 JAW_SIGMA = 0.08
 JAW_LIMIT = np.radians(35.0)
 DEPTH_BIAS_FILE = Path(__file__).with_name("depth_bias.npy")
-UNSCORED_UNITS = ("tongueOut",)
-"""ARKit units that the network does not score; they stay at zero."""
 UNSEEN = 1e4
 """Factor on the standard deviation of a landmark on the far side of the head."""
 BOX_SIDE = 2 / BOX_SCALE
 """Side of the landmark box in crop NDC, by construction of the crop."""
-
-
-def known_units() -> set[str]:
-    """Names of the units for which `score_prior` has a prior."""
-    return {*topology.BLENDSHAPE_NAMES, *UNSCORED_UNITS}
 
 
 def landmark_weights() -> np.ndarray:
@@ -87,17 +79,17 @@ def observe(
     return Observation(like.new_tensor(seen[..., :2]), like.new_tensor(seen[..., 2]) + away, sigma, depths)
 
 
-def score_prior(head: HeadDescription, basis: LandmarkBasis, blendshapes: np.ndarray) -> Prior:
-    """Priors of a head with ARKit units from the 52 blendshape scores (B,52)."""
+def score_prior(channels: Channels, basis: LandmarkBasis, blendshapes: np.ndarray) -> Prior:
+    """Priors of a head from the 52 blendshape scores (B,52)."""
     score = dict(zip(topology.BLENDSHAPE_NAMES, blendshapes.T.astype(np.float64), strict=True))
     score |= {name: np.zeros(len(blendshapes)) for name in UNSCORED_UNITS}
-    units = np.stack([score[name] for name in head.expression_names], axis=1)
+    units = channels.expected(np.stack([score[name] for name in channels.units], axis=1))
     lids = np.stack([score["eyeBlinkLeft"], score["eyeBlinkRight"]], axis=1)[:, : basis.eyelid_size]
     jaw = score["jawOpen"][:, None] * JAW_OPEN
     count = len(blendshapes)
     blocks = [
         (np.zeros((count, basis.identity_size)), IDENTITY_SIGMA, -4.0, 4.0),
-        (units, UNIT_SIGMA, 0.0, 1.0),
+        (units, channels.sigma, channels.low, channels.high),
         (lids, EYELID_SIGMA, 0.0, 1.0),
         (jaw, JAW_SIGMA, 0.0, JAW_LIMIT),
     ]
@@ -107,7 +99,7 @@ def score_prior(head: HeadDescription, basis: LandmarkBasis, blendshapes: np.nda
 
     return Prior(
         mean=joined([mean for mean, *_ in blocks]),
-        sigma=joined([np.full_like(mean, sigma) for mean, sigma, *_ in blocks]),
+        sigma=joined([np.zeros_like(mean) + sigma for mean, sigma, *_ in blocks]),
         low=joined([np.full_like(mean, low) for mean, _, low, _ in blocks]),
         high=joined([np.full_like(mean, high) for mean, _, _, high in blocks]),
     )

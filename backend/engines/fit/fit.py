@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The landmark fit: 478 landmarks and 52 blendshape scores to a head with ARKit units, without any licensed file."""
+"""The landmark fit: 478 landmarks and 52 blendshape scores to a head; to the open one without any licensed file."""
 
 from __future__ import annotations
 
@@ -22,8 +22,9 @@ from blender_addon.contract.errors import ErrorCode, MienError
 from blender_addon.contract.head import HeadDescription
 from blender_addon.contract.projection import HEAD_TO_CAMERA
 
+from .channels import expression_channels
 from .detection import SeenHead
-from .evidence import known_units, observe, score_prior
+from .evidence import observe, score_prior
 
 EMBEDDING = "mediapipe478"
 IDENTITY_SIZE = 100
@@ -36,27 +37,25 @@ class LandmarkFit:
     """Fits one head to landmarks: normal priors from the blendshape scores, Huber's loss, visibility.
 
     Args:
-        head: a head with ARKit units and a `mediapipe478` embedding.
+        head: a head with a `mediapipe478` embedding, with ARKit units or in FLAME's mesh.
         device: where the batched solve runs.
 
     Raises:
-        MienError: BAD_HEAD where the head lacks the embedding or the units.
+        MienError: BAD_HEAD where the head lacks the embedding or cannot be registered.
     """
 
     name = "fit"
     licence = "GPL-3.0-or-later"
 
     def __init__(self, head: HeadDescription, device: torch.device | str = "cpu"):
-        lacking = [] if EMBEDDING in head.landmarks else [f"the landmark embedding {EMBEDDING}"]
-        lacking += [] if set(head.expression_names) <= known_units() else ["ARKit units"]
-        if lacking:
-            raise MienError(
-                ErrorCode.BAD_HEAD,
-                f"The landmark fit cannot use the head {head.id}: it lacks {' and '.join(lacking)}.",
-                "Choose the open head.",
-            )
+        if EMBEDDING not in head.landmarks:
+            message = f"The landmark fit cannot use the head {head.id}: it does not look like a head."
+            raise MienError(ErrorCode.BAD_HEAD, message, "Choose the open head, or FLAME's model as it is published.")
         self.head = head
+        self.channels = expression_channels(head)
         self.basis = landmark_basis(head, EMBEDDING, IDENTITY_SIZE, device)
+        if self.channels.turn is not None:
+            self.basis = self.basis.turned(self._tensor(self.channels.turn))
 
     def estimate(self, landmarks: np.ndarray, blendshapes: np.ndarray) -> FaceParams:
         """Fit B faces under weak perspective.
@@ -68,7 +67,7 @@ class LandmarkFit:
         transforms = crop_transforms(landmarks)
         seen = in_crop(landmarks, transforms)
         rotation, camera = align(to_array(self.basis.mean), seen, to_array(self.basis.root_joint[:, 0]))
-        prior = score_prior(self.head, self.basis, blendshapes)
+        prior = score_prior(self.channels, self.basis, blendshapes)
         start = State(prior.mean[:, :-1], prior.mean[:, -1], self._tensor(rotation), self._tensor(camera))
         observation = observe(seen, self.basis, start.rotation, camera[:, 0])
         problem = Problem(self.basis, WeakPerspective(), observation, prior)
@@ -99,7 +98,7 @@ class LandmarkFit:
         weak, rays = self._state(params, translation), view_rays(matrix)
         start = replace(weak, rotation=self._tensor(turned_into_view(to_array(weak.rotation), rays)))
         camera = Perspective(self._tensor(matrix), self._tensor(rays * params.crop_camera[:, :1]))
-        prior = score_prior(self.head, self.basis, blendshapes)
+        prior = score_prior(self.channels, self.basis, blendshapes)
         observation = observe(seen, self.basis, weak.rotation, params.crop_camera[:, 0])
         problem = Problem(self.basis, camera, observation, prior)
         state = minimise(problem, start, PERSPECTIVE_STEPS)
@@ -108,7 +107,7 @@ class LandmarkFit:
 
     def seen_head(self) -> SeenHead:
         """Evidence that allows for what the detector gets wrong of a person in all views."""
-        return SeenHead(self.head, self.basis)
+        return SeenHead(self.head, self.channels, self.basis)
 
     def observe(
         self, basis: LandmarkBasis, seen: np.ndarray, rotation: torch.Tensor, scale: np.ndarray
@@ -118,7 +117,7 @@ class LandmarkFit:
 
     def prior(self, basis: LandmarkBasis, scores: np.ndarray) -> Prior:
         """What is believed of coefficients after 52 blendshape scores (B,52); see `Evidence`."""
-        return score_prior(self.head, basis, scores)
+        return score_prior(self.channels, basis, scores)
 
     def posed_landmarks(self, params: FaceParams) -> np.ndarray:
         """(B,478,3) landmarks of fitted faces, metres, head space; the irises as they are with the eyes at rest."""
@@ -129,6 +128,8 @@ class LandmarkFit:
 
     def _state(self, params: FaceParams, camera: np.ndarray) -> State:
         identity = params.identity[:, : self.basis.identity_size]
-        coefficients = np.concatenate([identity, params.expression, params.eyelids], axis=1)
+        turn = self.channels.turn
+        expression = params.expression if turn is None else params.expression @ turn
+        coefficients = np.concatenate([identity, expression, params.eyelids[:, : self.basis.eyelid_size]], axis=1)
         rotation = Rotation.from_rotvec(params.head_rotation).as_matrix()
         return State(*map(self._tensor, (coefficients, params.jaw[:, 0], rotation, camera)))

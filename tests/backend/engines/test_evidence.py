@@ -8,6 +8,7 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
+from backend.engines.fit.channels import expression_channels
 from backend.engines.fit.evidence import observe, score_prior
 from backend.engines.fit.fit import EMBEDDING, IDENTITY_SIZE
 from backend.faces import topology
@@ -52,7 +53,7 @@ def test_scores_become_the_units_of_their_names(head, basis):
     scores = np.zeros((1, 52))
     for name, value in (("eyeBlinkLeft", 0.9), ("eyeBlinkRight", 0.2), ("jawOpen", 0.5), ("mouthSmileLeft", 0.7)):
         scores[0, topology.BLENDSHAPE_NAMES.index(name)] = value
-    mean = score_prior(head, basis, scores).mean[0]
+    mean = score_prior(expression_channels(head), basis, scores).mean[0]
     assert mean[basis.eyelid_slice].tolist() == pytest.approx([0.9, 0.2])
     assert mean[-1] == pytest.approx(0.5 * JAW_OPEN)
     units = mean[basis.expression_slice]

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from backend.engines.fit.channels import expression_channels
 from backend.engines.fit.evidence import observe, score_prior
 from backend.engines.fit.fit import EMBEDDING, IDENTITY_SIZE, WEAK_STEPS
 from backend.faces.crops import crop_transforms
@@ -50,7 +51,7 @@ def problem_of(head, basis, truths: list[Truth]) -> tuple[Problem, State]:
     landmarks = np.stack([truth.landmarks for truth in truths])
     seen = in_crop(landmarks, crop_transforms(landmarks))
     rotation, camera = align(basis.mean.numpy(), seen, basis.root_joint[:, 0].numpy())
-    prior = score_prior(head, basis, np.stack([truth.scores for truth in truths]))
+    prior = score_prior(expression_channels(head), basis, np.stack([truth.scores for truth in truths]))
     rotation = torch.from_numpy(rotation)
     start = State(prior.mean[:, :-1], prior.mean[:, -1], rotation, torch.from_numpy(camera))
     return Problem(basis, WeakPerspective(), observe(seen, basis, rotation, camera[:, 0]), prior), start
@@ -121,6 +122,6 @@ def test_no_faces_are_no_faces(head, basis, truths):
     problem, start = problem_of(head, basis, truths[:1])
     empty = State(*(part[:0] for part in start.tensors()))
     none = torch.zeros(0, 478, 3, dtype=torch.float64)
-    prior = score_prior(head, basis, np.zeros((0, 52)))
+    prior = score_prior(expression_channels(head), basis, np.zeros((0, 52)))
     observation = observe(none.numpy(), basis, empty.rotation, np.zeros(0))
     assert len(minimise(Problem(basis, problem.camera, observation, prior), empty, 3).jaw) == 0

@@ -38,7 +38,14 @@ def test_json_round_trip(options):
         {"source": "a", "all_faces": 1},
         {"source": "a", "engine": "magic"},
         {"source": "a", "engine": ["fit"]},
-        {"source": "a", "head": ""},
+        {"source": "a", "head": 3},
+        {"source": "a", "head": "\0"},
+        {"source": "a", "weights": "\0"},
+        {"source": "a", "identity": "guess"},
+        {"source": "a", "eyelid_space": "none"},
+        {"source": "a", "boxes": "sfd"},
+        {"source": "a", "displacement": -1},
+        {"source": "a", "displacement": True},
         {"source": "a", "focal_mm": 0},
         {"source": "a", "focal_mm": float("nan")},
         {"source": "a", "focal_mm": True},
@@ -55,3 +62,9 @@ def test_bad_options_are_refused(values):
     with pytest.raises(MienError) as caught:
         CaptureOptions.from_json(values)
     assert caught.value.code is ErrorCode.USAGE
+
+
+@pytest.mark.parametrize(("engine", "head"), [("fit", "open"), ("emoca", "flame2020"), ("smirk", "flame2020")])
+def test_each_engine_has_a_head_of_its_own(engine, head):
+    assert CaptureOptions("a.jpg", engine=engine).head == head
+    assert CaptureOptions("a.jpg", engine=engine, head="mine.pkl").head == "mine.pkl"

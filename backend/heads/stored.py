@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""FLAME heads from the files that were added: the model, and what came to it."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import get_args
+
+import numpy as np
+
+from backend.weights.parts import Part, find, parts
+from blender_addon.contract.errors import ErrorCode, MienError
+from blender_addon.contract.head import HeadDescription, Landmarks
+
+from .carried import with_carried
+from .flame import EXPRESSIONS, FlameId, UVLayout, describe_flame
+
+COMPANIONS = ("head_template", "landmark_embedding", "mediapipe_embedding", "eyelids")
+"""Kinds of parts that come to a FLAME head."""
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+def is_stored_name(name: str) -> bool:
+    """Whether this is an id of a FLAME release or a hash, not a path."""
+    return name in get_args(FlameId) or _SHA256.fullmatch(name) is not None
+
+
+def flame_part(head_id: FlameId) -> Part | None:
+    """The part with a release of FLAME: a whole model rather than what a checkpoint of EMOCA holds of it."""
+    found = parts(head_id)
+    return next((part for part in found if not part.name), found[0] if found else None)
+
+
+def flame_revision() -> str:
+    """Hash of the parts that come to FLAME heads; empty where there are none (see `HeadDescription.revision`)."""
+    lines = sorted(f"{part.kind}:{part.name}:{part.sha256}" for kind in COMPANIONS for part in parts(kind))  # type: ignore[arg-type]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest() if lines else ""
+
+
+def stored_head(name: str) -> HeadDescription:
+    """A FLAME head that was added, by its id or by its hash.
+
+    Raises:
+        MienError: MISSING_FILE where it was not added; BAD_HEAD where parts are damaged or of another mesh.
+    """
+    part = _part(name)
+    arrays = part.arrays()
+    count, triangles = len(arrays["v_template"]), arrays["f"].astype(np.int32)
+    head = describe_flame(
+        arrays,
+        part.kind,  # type: ignore[arg-type]  # one of FLAME's
+        part.sha256,
+        expressions=int(part.settings.get("expressions", EXPRESSIONS)),
+        uv_layout=_uv_layout(triangles),
+        eyelids=_eyelids(count),
+        landmarks=_landmarks(len(triangles)),
+        revision=flame_revision(),
+    )
+    return with_carried(head)
+
+
+def _part(name: str) -> Part:
+    if name in get_args(FlameId):
+        if (part := flame_part(name)) is not None:  # type: ignore[arg-type]
+            return part
+        message = f"The head {name} was not added."
+    else:
+        everything = [part for release in get_args(FlameId) for part in parts(release)]
+        if (part := next((part for part in everything if part.sha256 == name), None)) is not None:
+            return part
+        message = f"There is no head with the hash {name[:8]}."
+    remedy = "Register at flame.is.tue.mpg.de, download the model, then run 'mien models add FILE'."
+    raise MienError(ErrorCode.MISSING_FILE, message, remedy, {"head": name})
+
+
+def _uv_layout(triangles: np.ndarray) -> UVLayout | None:
+    part = find("head_template")
+    if part is None:
+        return None
+    arrays = part.arrays()
+    if not np.array_equal(arrays["faces"], triangles):
+        _other_mesh(part)
+    return UVLayout(arrays["uv"].astype(np.float32), arrays["uv_faces"].astype(np.int32))
+
+
+def _eyelids(count: int) -> np.ndarray | None:
+    sides = [find("eyelids", name) for name in ("left", "right")]
+    if None in sides:
+        return None
+    offsets = [part.arrays()["offsets"] for part in sides if part is not None]
+    for part, values in zip(sides, offsets, strict=True):
+        if part is not None and values.shape != (count, 3):
+            _other_mesh(part)
+    return np.stack(offsets, axis=2).astype(np.float32)
+
+
+def _landmarks(triangles: int) -> dict[str, Landmarks]:
+    found: dict[str, Landmarks] = {}
+    if (part := find("landmark_embedding")) is not None:
+        arrays = part.arrays()
+        for name, prefix in (("ibug68", "full"), ("static51", "static")):
+            found[name] = _embedding(part, arrays[f"{prefix}_faces"], arrays[f"{prefix}_barycentric"], triangles)
+    if (part := find("mediapipe_embedding")) is not None:
+        arrays = part.arrays()
+        found["mediapipe105"] = _embedding(part, arrays["faces"], arrays["barycentric"], triangles)
+    return found
+
+
+def _embedding(part: Part, faces: np.ndarray, barycentric: np.ndarray, triangles: int) -> Landmarks:
+    if faces.size and faces.max() >= triangles:
+        _other_mesh(part)
+    return Landmarks(faces.reshape(-1).astype(np.int32), barycentric.reshape(-1, 3).astype(np.float32))
+
+
+def _other_mesh(part: Part) -> None:
+    message = f"{part.origin} ({part.kind}) does not fit the FLAME model: it is of another mesh."
+    remedy = f"Remove it with 'mien models remove {part.kind}', or add the FLAME model that it belongs to."
+    raise MienError(ErrorCode.BAD_HEAD, message, remedy, {"part": part.kind})
