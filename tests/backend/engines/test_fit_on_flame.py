@@ -97,7 +97,8 @@ def test_scores_mean_the_open_heads_units(head):
     for column, name in enumerate(channels.units):
         wanted, found = moves[..., column], told[..., column]
         if np.linalg.norm(wanted) > 1e-6 and name != "tongueOut":
-            assert np.linalg.norm(found - wanted) < 0.15 * np.linalg.norm(wanted), name  # the ridge takes from the smallest
+            # The ridge takes a part of the smallest.
+            assert np.linalg.norm(found - wanted) < 0.15 * np.linalg.norm(wanted), name
     assert np.abs(channels.turn.T @ channels.turn - np.eye(len(channels.turn))).max() < 1e-9
 
 
