@@ -13,6 +13,27 @@ def add_device(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=positive, metavar="N", help=threads)
 
 
+def add_engine(parser: argparse._ActionsContainer) -> None:
+    """Add --engine, --head and what published engines can be told."""
+    names = "what estimates the face: fit, which needs no licensed file, or deca, emoca or smirk from files of yours"
+    parser.add_argument("--engine", default="fit", metavar="NAME", help=names)
+    head = "head model: open, flame2020, ... as 'mien models' lists them, or a file; by default the engine's own"
+    parser.add_argument("--head", default="", metavar="HEAD", help=head)
+    weights = "which weights of the engine, where there are several, such as EMOCA_v2_lr_mse_20; by default the newest"
+    parser.add_argument("--weights", default="", metavar="NAME", help=weights)
+    identity = "who says what the head looks like: the engine, or MICA"
+    parser.add_argument("--identity", default="engine", metavar="engine|mica", help=identity)
+    lids = "SMIRK's eyelids in overlays before skinning, as rigs have them (rest), or after it, as published (posed)"
+    parser.add_argument("--eyelids", default="rest", metavar="rest|posed", help=lids)
+    boxes = "whose landmarks crops lie around: mediapipe, or fan, as DECA and EMOCA were published"
+    parser.add_argument("--boxes", default="mediapipe", metavar="mediapipe|fan", help=boxes)
+    wrinkles = parser.add_mutually_exclusive_group()
+    step = "a displacement map of every N-th frame, by engines that see wrinkles (1)"
+    wrinkles.add_argument("--displacement", type=positive, default=1, metavar="N", help=step)
+    none = "no displacement maps"
+    wrinkles.add_argument("--no-displacement", dest="displacement", action="store_const", const=0, help=none)
+
+
 def positive(text: str) -> int:
     """A whole number from 1."""
     try:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from backend.blender import BlenderProgram, save_blend
 from backend.clock import Clock
-from backend.outputs import OutputPaths, take_writers, write_json, write_png, write_together
+from backend.outputs import MAPS, OutputPaths, take_stem, take_writers, write_json, write_png, write_together
 from backend.progress import Progress
 from blender_addon.contract.errors import ErrorCode, MienError
 from blender_addon.contract.options import CaptureOptions
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from backend.chain.result import CaptureResult
     from backend.session import Session
     from blender_addon.animation.timing import Timing
+    from blender_addon.contract.take import Take
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,11 @@ def write_capture(
     files[paths.report] = partial(write_json, values=report)
     write_together(files)
     written = list(files)
+    with clock.stage("displacement"):
+        maps = _write_maps(session, dict(zip(takes, result.takes, strict=True)), options, progress)
+    if maps:
+        report["displacement"] = maps
+        written += [take.with_name(f"{take_stem(take)}{MAPS}") for take in takes]
     if wanted.scene is not None:
         with clock.stage("blender"):
             report["blend"] = _save_scene(session, wanted.scene, takes, result, options, progress)
@@ -119,6 +125,29 @@ def write_capture(
     clock.seconds["total"] = round(time.perf_counter() - started, 4)
     write_json(paths.report, report)
     return Written(report, tuple(written), takes, result)
+
+
+def _write_maps(
+    session: Session, takes: Mapping[Path, Take], options: CaptureOptions, progress: Progress
+) -> dict[str, object]:
+    """Write the maps of takes with wrinkles, and each take again, which names them then; what the report says of it.
+
+    The takes are safe before: a map that cannot be written loses none.
+    """
+    from backend.detail.capture import wrinkles_of
+
+    wrinkles = wrinkles_of(session, options, takes.values())
+    if wrinkles is None:
+        return {}
+    from backend.detail.map_files import write_maps
+
+    count = 0
+    for path, take in takes.items():
+        folder = path.with_name(f"{take_stem(path)}{MAPS}")
+        named = write_maps(wrinkles, take, options.displacement, folder, progress)
+        write_together({path: named.save})
+        count += len(set(named.meta.displacement))
+    return {"maps": count, "every": options.displacement}
 
 
 def _save_scene(

@@ -11,10 +11,12 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import NoReturn
 
-from backend.arguments import add_device, frame_range, named, positive
+from backend.arguments import add_device, add_engine, frame_range, named, positive
 from backend.batch.command import add_batch
 from backend.exports.command import add_export, add_import
+from backend.retarget.command import add_convert
 from backend.terminal import guarded
+from backend.weights.command import add_models
 from blender_addon.contract.errors import EXIT_CODES, ErrorCode, MienError
 from blender_addon.contract.options import DEFAULT_SMOOTHING
 from blender_addon.contract.version import VERSION
@@ -88,6 +90,8 @@ def _build_parser() -> argparse.ArgumentParser:
     add_batch(commands)
     add_export(commands)
     add_import(commands)
+    add_convert(commands)
+    add_models(commands)
     _add_serve(commands)
     _add_setup(commands)
     check = commands.add_parser("check", help="say what is set up and what is missing")
@@ -134,7 +138,7 @@ def _add_capture(commands: argparse._SubParsersAction) -> None:
     timing = "with --blend: one scene frame for each of the clip (conform), or the clip's real time (source)"
     clip.add_argument("--timing", choices=("conform", "source"), default="conform", help=timing)
     clip.add_argument("--no-overlay", action="store_true", help="do not write the overlay video")
-    parser.add_argument("--head", default="open", metavar="HEAD", help="head model: 'open' or the path of a head file")
+    add_engine(parser)
     add_device(parser)
     parser.add_argument("--json", action="store_true", help="print the report to stdout and nothing else there")
     parser.set_defaults(run=_capture)

@@ -44,6 +44,7 @@ def capture(arguments: argparse.Namespace) -> None:
         source=os.path.abspath(arguments.source),
         face=arguments.face,
         all_faces=arguments.all_faces,
+        engine=arguments.engine,
         head=arguments.head,
         focal_mm=arguments.focal,
         device=arguments.device,
@@ -52,6 +53,11 @@ def capture(arguments: argparse.Namespace) -> None:
         fps=arguments.fps,
         smoothing=arguments.smoothing,
         references=tuple(os.path.abspath(path) for path in arguments.reference),
+        weights=arguments.weights,
+        identity=arguments.identity,
+        eyelid_space=arguments.eyelids,
+        boxes=arguments.boxes,
+        displacement=arguments.displacement,
     )
     require_clip(options)
     paths = _output_paths(options, arguments.out)

@@ -20,6 +20,8 @@ from blender_addon.contract.take import Take
 
 TAKE = ".take.npz"
 """What the names of takes end in."""
+MAPS = ".displacement"
+"""What the names of the folders of their displacement maps end in."""
 
 
 @dataclass(frozen=True)

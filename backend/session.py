@@ -3,14 +3,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import numpy as np
+
 from backend.device import available_cores, choose_device, set_threads
+from backend.engines.choice import Networks, choose_networks, stamp
 from backend.engines.fit.fit import LandmarkFit
 from backend.faces.landmarker import FaceFinder
 from backend.heads import load_head
-from backend.heads.model import HeadModel
+from backend.heads.model import EyelidSpace, HeadModel
 from backend.progress import Progress, no_progress
 from backend.weights.landmarker import landmarker_file
 from blender_addon.contract.head import HeadDescription
+from blender_addon.contract.options import CaptureOptions
 
 MODELS_AT_ONCE = 4
 """Landmark models that look at crops side by side; each takes one core and about 30 MB."""
@@ -31,8 +37,9 @@ class Session:
         self.device = choose_device(device)
         self._finder: FaceFinder | None = None
         self._heads: dict[str, HeadDescription] = {}
-        self._models: dict[str, HeadModel] = {}
+        self._models: dict[tuple[str, EyelidSpace], HeadModel] = {}
         self._fits: dict[str, LandmarkFit] = {}
+        self._networks: tuple[object, Networks] | None = None
 
     def finder(self, progress: Progress = no_progress) -> FaceFinder:
         """The face finder; its model file is fetched at first use."""
@@ -50,17 +57,41 @@ class Session:
             self._heads[name] = load_head(name)
         return self._heads[name]
 
-    def model(self, head: HeadDescription) -> HeadModel:
+    def model(self, head: HeadDescription, eyelid_space: EyelidSpace = "rest") -> HeadModel:
         """The skinned model of a head on this session's device."""
-        if head.sha256 not in self._models:
-            self._models[head.sha256] = HeadModel(head, self.device)
-        return self._models[head.sha256]
+        key = head.sha256, eyelid_space
+        if key not in self._models:
+            self._models[key] = HeadModel(head, self.device, eyelid_space=eyelid_space)
+        return self._models[key]
 
     def landmark_fit(self, head: HeadDescription) -> LandmarkFit:
         """The landmark fit of a head on this session's device."""
         if head.sha256 not in self._fits:
             self._fits[head.sha256] = LandmarkFit(head, self.device)
         return self._fits[head.sha256]
+
+    def networks(self, options: CaptureOptions, progress: Progress = no_progress) -> Networks:
+        """The networks that a capture asks for; those of the last capture stay loaded.
+
+        Raises:
+            MienError: What `choose_networks` raises.
+        """
+        head = self.head(options.head)
+        key = (options.engine, head.sha256, head.revision, stamp(options))
+        if self._networks is None or self._networks[0] != key:
+            self._networks = None  # frees the last ones before others are loaded
+            self._networks = (key, choose_networks(options, head, self.device, progress))
+        return self._networks[1]
+
+    def fan(self) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+        """FAN, as `engines.crops.FanLandmarks`.
+
+        Raises:
+            MienError: SETUP_FAILED where face-alignment is not installed.
+        """
+        from backend.faces.fan import fan_landmarks  # here: it is optional
+
+        return fan_landmarks
 
     def close(self) -> None:
         """Release the landmark model."""

@@ -101,14 +101,16 @@ def add_captures(
     captured: list[CapturedHead] = []
     cameras: list[tuple[Take, Any]] = []
     spans: list[tuple[float, float]] = []
+    unseen: list[str] = []
     for take, choice in zip(takes, choices, strict=True):
         built = build_head(head, take.identity, wanted, scene, options.build)
         camera = _camera_for(take, built, cameras)
         applied = key_take(bpy.data.objects[built.mesh], take, plan, choice)
         spans.append((applied.first, applied.last))
+        unseen += [warning for warning in applied.warnings if warning not in (*plan.warnings, *unseen)]
         captured.append(CapturedHead(built, camera.name, applied.action))
     scene_time.set_range(scene, plan, min(first for first, _ in spans), max(last for _, last in spans))
-    warnings = plan.warnings + (_show_source(source, cameras, plan, options) if source else ())
+    warnings = (*plan.warnings, *unseen, *(_show_source(source, cameras, plan, options) if source else ()))
     if options.use_camera:
         scene.camera = cameras[0][1]
         match_render(scene, cameras[0][0])

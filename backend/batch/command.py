@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import argparse
 
-from backend.arguments import add_device, named, positive
+from backend.arguments import add_device, add_engine, named, positive
 from blender_addon.contract.errors import EXIT_CODES, ErrorCode
 from blender_addon.contract.options import DEFAULT_SMOOTHING
 
@@ -23,8 +23,8 @@ def add_batch(commands: argparse._SubParsersAction) -> None:
         "'mien --help' lists the others.",
     )
     parser.add_argument("source", nargs="?", type=named, metavar="FOLDER", help="where to look for shots")
-    table = "a CSV table instead, with the column file and, if wanted, name, range, person, engine, head, focal, fps, "
-    table += "smoothing and formats; paths are relative to it"
+    table = "a CSV table instead, with the column file and, if wanted, name, range, person, engine, head, weights, "
+    table += "identity, displacement, focal, fps, smoothing and formats; paths are relative to it"
     parser.add_argument("--manifest", type=named, metavar="FILE", help=table)
     out = "folder for the results, made if missing"
     parser.add_argument("--out", type=named, required=True, metavar="DIR", help=out)
@@ -41,8 +41,7 @@ def _add_shots(parser: argparse.ArgumentParser) -> None:
     which = shots.add_mutually_exclusive_group()
     which.add_argument("--person", type=positive, metavar="N", help="which one, the most prominent is 1")
     which.add_argument("--all-people", action="store_true", help="capture every person")
-    shots.add_argument("--engine", default="fit", metavar="NAME", help="what estimates the face: fit")
-    shots.add_argument("--head", default="open", metavar="HEAD", help="head model: 'open' or the path of a head file")
+    add_engine(shots)
     shots.add_argument("--focal", type=float, metavar="MM", help="35 mm equivalent focal length, if the file has none")
     shots.add_argument("--fps", type=float, metavar="N", help="frames per second of numbered images (24 by default)")
     smooth = f"how much curves are smoothed, 0 to 1 ({DEFAULT_SMOOTHING})"

@@ -20,8 +20,13 @@ from blender_addon.contract.files import file_error
 from .naming import checked_name, default_name, same_places, told_apart
 from .shot import Shot
 
-COLUMNS = ("file", "name", "range", "person", "engine", "head", "focal", "fps", "smoothing", "formats")
+COLUMNS = (
+    "file", "name", "range", "person", "engine", "head", "weights", "identity", "displacement", "focal", "fps",
+    "smoothing", "formats",
+)  # fmt: skip
 """Names of columns; only `file` has to be there."""
+HEAD_IDS = ("open", "flame2020", "flame2023", "flame2023_open")
+"""Heads that are named rather than a file."""
 _OTHER_NAMES = {"focal length": "focal", "output formats": "formats"}
 _LARGEST_BYTES = 32 << 20
 _MOST_TOLD = 10
@@ -125,7 +130,9 @@ def _shot(path: Path, header: Sequence[str], cells: Sequence[str], common: Shot)
             except (ValueError, argparse.ArgumentTypeError) as error:
                 raise ValueError(f"{name}: {error}") from error
     if "head" in given:
-        options["head"] = given["head"] if given["head"] == "open" else _path(path, given["head"])
+        options["head"] = given["head"] if given["head"] in HEAD_IDS else _path(path, given["head"])
+    elif options.get("engine", common.options.engine) != common.options.engine:
+        options["head"] = ""  # the engine's own, not that of the others
     try:
         asked = replace(common.options, **options)  # type: ignore[arg-type]  # checked there
         names = re.split(r"[\s,;+]+", given["formats"]) if "formats" in given else common.formats
@@ -148,6 +155,12 @@ def _number(text: str) -> float:
         raise ValueError(f"{text} is not a number") from None
 
 
+def _whole(text: str) -> int:
+    if not text.isdecimal():
+        raise ValueError(f"{text} is not a whole number from 0")
+    return int(text)
+
+
 def _range(text: str) -> dict[str, object]:
     first, last = frame_range(text)
     return {"first_frame": first, "last_frame": last}
@@ -162,6 +175,9 @@ _READERS: Mapping[str, Callable[[str], dict[str, object]]] = {
     "range": _range,
     "person": _person,
     "engine": lambda text: {"engine": text},
+    "weights": lambda text: {"weights": text},
+    "identity": lambda text: {"identity": text},
+    "displacement": lambda text: {"displacement": _whole(text)},
     "focal": lambda text: {"focal_mm": _number(text)},
     "fps": lambda text: {"fps": _number(text)},
     "smoothing": lambda text: {"smoothing": _number(text)},

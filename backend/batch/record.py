@@ -14,6 +14,7 @@ from blender_addon.contract.errors import ErrorCode, MienError
 from blender_addon.contract.files import file_error
 from blender_addon.contract.version import VERSION
 
+from .manifest import HEAD_IDS
 from .quality import Quality
 from .shot import Shot
 from .stamp import stamp, unchanged
@@ -186,13 +187,14 @@ def why_again(record: ShotRecord | None, shot: Shot, timing: str, folder: Path) 
 
 
 def files_in(folder: Path, paths: Sequence[Path]) -> dict[str, int]:
-    """Sizes of files of a shot by their names in its folder.
+    """Sizes of files of a shot, and of those in folders of it, by their names in its folder.
 
     Raises:
         MienError: One is not there.
     """
     try:
-        return {path.relative_to(folder).as_posix(): path.stat().st_size for path in paths}
+        inside = [path for given in paths for path in (sorted(given.iterdir()) if given.is_dir() else [given])]
+        return {path.relative_to(folder).as_posix(): path.stat().st_size for path in inside}
     except OSError as error:
         raise file_error(error.filename, error, "read") from error
 
@@ -205,7 +207,7 @@ def _asked(shot: Shot, timing: str) -> dict[str, object]:
 
 def _inputs(shot: Shot) -> dict[str, Path]:
     inputs = {"source": Path(shot.options.source)}
-    if shot.options.head != "open":
+    if shot.options.head not in HEAD_IDS:
         inputs["head"] = Path(shot.options.head)
     return inputs
 

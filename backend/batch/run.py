@@ -20,6 +20,7 @@ from blender_addon.contract.options import CaptureOptions
 
 from .batch import Outcome, Ways, run_batch
 from .display import choose_display
+from .manifest import HEAD_IDS
 from .naming import BATCH_CSV, BATCH_HTML
 from .plan import Plan, Shard, make_plan, shots_of_folder, shots_of_manifest
 from .shot import Shot
@@ -71,8 +72,9 @@ def _shots(arguments: argparse.Namespace, out: Path) -> list[Shot]:
     Raises:
         MienError: USAGE, BAD_MANIFEST, CANNOT_EXPORT, MISSING_FILE, NOT_PERMITTED.
     """
-    head = arguments.head if arguments.head == "open" else os.path.abspath(arguments.head)
-    if head != "open":
+    head = arguments.head
+    if head and head not in HEAD_IDS:
+        head = os.path.abspath(head)
         try:
             os.stat(head)
         except OSError as error:
@@ -87,6 +89,11 @@ def _shots(arguments: argparse.Namespace, out: Path) -> list[Shot]:
         device=arguments.device,
         fps=arguments.fps,
         smoothing=arguments.smoothing,
+        weights=arguments.weights,
+        identity=arguments.identity,
+        eyelid_space=arguments.eyelids,
+        boxes=arguments.boxes,
+        displacement=arguments.displacement,
     )
     formats = check_formats(dict.fromkeys(name for name in re.split(r"[\s,]+", arguments.to) if name))
     like = Shot("", common, formats)

@@ -7,12 +7,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from backend.emotion.readout import emotion_arrays
 from backend.engines.params import FaceParams
 from backend.faces.people import Person
 from backend.media.clip import ClipInfo
 from backend.solve.camera import Focal
 from backend.solve.gaps import Gap, fill_gaps
 from backend.solve.looking import sideways_units, through_blinks
+from backend.solve.zero_phase import smoothed
 from blender_addon.contract.head import HeadDescription
 from blender_addon.contract.options import CaptureOptions
 from blender_addon.contract.projection import camera_matrix
@@ -21,8 +23,12 @@ from blender_addon.contract.take import Take
 
 from .moment import FRAME_ARRAYS
 from .observing import Span
-from .result import confidence, take_meta
+from .result import take_meta
 from .solving import Solved
+
+DETAIL_SECONDS = 0.1
+"""Standard deviation of the time over which codes of wrinkles are averaged at a smoothing of 1. They have no unsmoothed
+twins: a take keeps them as smooth as it was captured."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +98,7 @@ def assemble(
     seen = np.zeros(len(span), bool)
     seen[place] = True
     sure = np.zeros(len(span), np.float32)
-    sure[place] = confidence(solved.presence, solved.errors)
+    sure[place] = solved.confidence
     segment = segments(span, looked_at)
     time = info.times[span.first : span.last + 1]
     params = FaceParams(**{name: _spread(value, place, len(span)) for name, value in vars(solved.params).items()})
@@ -100,6 +106,13 @@ def assemble(
     eyes = through_blinks(time, filled.valid, segment, filled.params.eyelids, filled.params.eyes)
     expression = sideways_units(head.expression_names, filled.params.expression, eyes)
     filled_in = replace(filled.params, eyes=eyes, expression=expression)
+    more: dict[str, np.ndarray] = {}
+    good = filled.valid
+    if solved.detail is not None:
+        detail = carried(time, good, segment, _spread(solved.detail, place, len(span)))
+        more["detail_code"] = smoothed(time, detail, segment, DETAIL_SECONDS * options.smoothing).astype(np.float32)
+    if solved.emotion is not None:
+        more |= emotion_arrays(carried(time, good, segment, _spread(solved.emotion, place, len(span))))
     take = Take(
         meta=take_meta(options, head, person.number, rate=info.rate),
         time=time,
@@ -110,11 +123,27 @@ def assemble(
         translation=filled.translation,
         camera_matrix=camera_matrix(solved.focal.pixels, info.width, info.height),
         image_size=np.array([info.width, info.height], np.int32),
-        extra={"segment": segment, "frame": info.numbers[span.first : span.last + 1]},
+        extra={"segment": segment, "frame": info.numbers[span.first : span.last + 1]} | more,
     )
     take = smooth(with_raw(take), options.smoothing)
     best = int(place[np.argmax(sure[place] * solved.frontal)])
     return Assembled(take, head, solved.focal, span.first + best, filled.gaps, solved)
+
+
+def carried(time: np.ndarray, good: np.ndarray, segment: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Values (T,C) whose frames that are not good pass evenly from the good ones before to those after, in each shot;
+    a shot without any gets those of the nearest good frame."""
+    result = np.array(values, np.float64)
+    for shot in np.unique(segment):
+        here = segment == shot
+        known, wanted = here & good, here & ~good
+        if known.any():
+            for column in result.T:
+                column[wanted] = np.interp(time[wanted], time[known], column[known])
+        else:
+            nearest = np.abs(time[wanted][:, None] - time[good]).argmin(axis=1)
+            result[wanted] = values[good][nearest]
+    return result
 
 
 def segments(span: Span, looked_at: np.ndarray) -> np.ndarray:

@@ -15,8 +15,10 @@ from pathlib import Path
 import numpy as np
 
 from backend.clock import Clock
+from backend.engines.choice import Networks
 from backend.faces.contact_sheet import contact_sheet, thumbnail
 from backend.faces.people import Person, doubtful
+from backend.faces.tracking import Sighting
 from backend.media.clip import Clip, frame_range, open_clip
 from backend.media.images import Photo
 from backend.progress import Part, Progress, no_progress
@@ -27,17 +29,22 @@ from backend.store.observations import Observations
 from blender_addon.contract.errors import ErrorCode, MienError
 from blender_addon.contract.options import CaptureOptions
 
-from .assembling import Assembled, assemble
+from .assembling import Assembled, assemble, segments
+from .coded_person import ClipNetworks
 from .finishing import finished
 from .observing import Span, cut_frames, observe
 from .people import Seen, gather
 from .previews import Previews
 from .references import check_references, reference_views
-from .result import CaptureResult, camera_report, report_basis, rounded
+from .result import CaptureResult, camera_report, credited, report_basis, rounded
 from .solving import solve_person
 
 OBSERVED = 0.8
-"""Share of the whole work that looking at the frames is, about."""
+"""Share of the whole work that looking at the frames is, about; ..."""
+READ_LATER = 0.4
+"""... and where networks look at the faces afterwards."""
+READ_SECONDS = (0.005, 0.1)
+"""Seconds that a network's look at a face takes, about: on a GPU and on a CPU."""
 MOST_TOLD = 6
 """Stretches of frames that a sentence of the report lists."""
 SOLVE_SECONDS = 0.004
@@ -61,31 +68,45 @@ def capture_clip(session: Session, options: CaptureOptions, progress: Progress =
         with clock.stage("load"):
             head = session.head(options.head)
             finder = session.finder(Part(progress, 0.0, 0.02))
-            engine = session.landmark_fit(head)
+            networks = session.networks(options, Part(progress, 0.0, 0.02))
+            engine = session.landmark_fit(head if networks.engine is None else session.head("open"))
         asked = {"first": span.first, "last": span.last, "fps": options.fps}
         folder = stack.enter_context(clip_folder(fingerprint(clip.info.path, asked), lambda: _waiting(progress)))
         observations = stack.enter_context(closing(Observations(folder)))
         focal = choose_focal(clip.info, options.focal_mm)
-        previews = Previews(options, engine, clip.info, focal, progress)
-        part, known = Part(progress, 0.02, OBSERVED), len(observations)
+        looked = READ_LATER if networks.readers else OBSERVED
+        show = Previews(options, engine, clip.info, focal, progress).show if networks.engine is None else _show_nothing
+        part, known = Part(progress, 0.02, looked), len(observations)
+        after = SOLVE_SECONDS + READ_SECONDS[session.device.type == "cpu"] * len(networks.readers)
         with clock.stage("faces"):
-            observe(finder, clip, span, observations, part, previews.show, SOLVE_SECONDS)
+            observe(finder, clip, span, observations, part, show, after)
         with clock.stage("people"):
             seen = gather(observations, engine, (clip.info.width, clip.info.height))
             chosen = _choose(seen.people, options, span)
+        shots = segments(span, observations.frames())
+        work = ClipNetworks(session, options, networks, clip, seen, shots, span.first, folder)
+        look = work.look if networks.engine is not None else None
         takes: list[Assembled] = []
         unclear: list[str] = []
         for number, person in enumerate(chosen):
-            part = Part(progress, *_share(number, len(chosen)))
+            part = Part(progress, *_share(looked, number, len(chosen)))
             with clock.stage("references"):
-                extra = reference_views(finder, options.references, seen.tracks_of(person), progress)
+                extra = reference_views(finder, options.references, seen.tracks_of(person), progress, look)
             unclear += [reference.problem for reference in extra if reference.problem]
-            views = [reference.views for reference in extra]
-            one = solve_person(engine, seen, person, clip.info, focal, views, folder, part, clock)
+            if networks.engine is not None:
+                one = work.solve(engine, person, focal, extra, part, clock)
+            else:
+                views, read = [reference.views for reference in extra], 0.8 if networks.readers else 0.0
+                said = work.emotion(person, Part(part, 0.0, read), clock)
+                one = solve_person(
+                    engine, seen, person, clip.info, focal, views, folder, Part(part, read, 1.0), clock
+                )
+                one = replace(one, emotion=said)
             try:
                 with clock.stage("smooth"):
                     made = assemble(options, head, clip.info, span, observations.frames(), person, one)
-                    takes.append(replace(made, take=finished(session, head, made.take)))
+                    take = credited(made.take, head, networks.ingredients)
+                    takes.append(replace(made, take=finished(session, head, take)))
             except MienError as error:
                 if error.code is not ErrorCode.NO_FACE or (number == len(chosen) - 1 and not takes):
                     raise
@@ -96,12 +117,13 @@ def capture_clip(session: Session, options: CaptureOptions, progress: Progress =
             progress.keep(takes[-1].take)
         picture = _picture(clip, takes[0].best_frame)
         sheet = _contact_sheet(clip, seen.people)
-        report = _report(session, options, clip, span, observations.frames(), seen.people, takes, clock)
+        report = _report(session, options, networks, clip, span, observations.frames(), seen.people, takes, clock)
         doubts = [doubt for person in chosen for doubt in _doubts(person, seen, clip.info.numbers)]
         report["clip"] |= {"known_frames": known, "problems": [*clip.problems, *unclear, *doubts]}
     progress("done", 1.0, "Done")
     frame = takes[0].best_frame - span.first
-    return CaptureResult(tuple(item.take for item in takes), report, picture, frame, sheet)
+    made = tuple(item.take for item in takes)
+    return CaptureResult(made, report, picture, frame, sheet, options.eyelid_space)
 
 
 def _waiting(progress: Progress) -> None:
@@ -109,9 +131,13 @@ def _waiting(progress: Progress) -> None:
     progress.check_cancelled()
 
 
-def _share(number: int, count: int) -> tuple[float, float]:
-    each = (1 - OBSERVED) / count
-    return OBSERVED + number * each, OBSERVED + (number + 1) * each
+def _share(before: float, number: int, count: int) -> tuple[float, float]:
+    each = (1 - before) / count
+    return before + number * each, before + (number + 1) * each
+
+
+def _show_nothing(seconds: float, sightings: list[Sighting]) -> None:
+    """Until the networks are asked there is nothing to show on their head."""
 
 
 def _choose(people: Sequence[Person], options: CaptureOptions, span: Span) -> list[Person]:
@@ -163,6 +189,7 @@ def _contact_sheet(clip: Clip, people: Sequence[Person]) -> np.ndarray | None:
 def _report(
     session: Session,
     options: CaptureOptions,
+    networks: Networks,
     clip: Clip,
     span: Span,
     frames: np.ndarray,
@@ -175,7 +202,7 @@ def _report(
     focal: Focal = takes[0].focal
     uncertainty = None if focal.sigma is None else round(float(focal.sigma), 4)
     spent = sum(clock.seconds.values())
-    return report_basis(session, options, takes[0].head, size, clock) | {
+    return report_basis(session, options, takes[0].head, size, clock, networks.ingredients) | {
         "clip": {
             "frames": len(span),
             "first_frame": int(numbers[span.first]),

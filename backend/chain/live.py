@@ -97,6 +97,10 @@ def _check(options: CaptureOptions) -> None:
     if options.all_faces:
         message = "A live capture follows one person, but all were asked for."
         raise MienError(ErrorCode.USAGE, message, "Ask for one, or capture the clip without 'live'.")
+    if options.engine != "fit":
+        message = f"Live captures work with the landmark fit alone so far, and {options.engine} was asked for."
+        remedy = "Choose the engine fit, or record the clip and capture it afterwards."
+        raise MienError(ErrorCode.USAGE, message, remedy)
     if options.references:
         message = "A live capture learns the head from what it sees and takes no references."
         raise MienError(ErrorCode.USAGE, message, "Leave them out, or capture the clip without 'live'.")

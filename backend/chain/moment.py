@@ -14,7 +14,7 @@ from blender_addon.contract.options import CaptureOptions
 from blender_addon.contract.projection import camera_matrix
 from blender_addon.contract.take import Take
 
-from .result import confidence, take_meta
+from .result import take_meta
 
 FRAME_ARRAYS = (
     "expression", "eyelids", "head_rotation", "neck", "jaw", "eyes", "crop_camera", "crop_transform",
@@ -36,7 +36,7 @@ def moment(
     shot: Shot,
     solution: FramesSolution,
     seconds: float,
-    presence: float,
+    sure: float,
     person: int = 1,
 ) -> Take:
     """A take of one frame.
@@ -47,7 +47,7 @@ def moment(
         shot: Identity and camera.
         solution: One frame.
         seconds: Its time.
-        presence: The detector's confidence in it.
+        sure: Confidence in it.
         person: Number of the person.
     """
     width, height = shot.image_size
@@ -55,7 +55,7 @@ def moment(
         meta=take_meta(options, head, person),
         time=np.array([seconds]),
         valid=np.ones(1, bool),
-        confidence=np.atleast_1d(confidence(presence, solution.landmark_error)).astype(np.float32),
+        confidence=np.array([sure], np.float32),
         identity=shot.identity,
         **{name: getattr(solution.params, name) for name in FRAME_ARRAYS},
         translation=solution.translation,

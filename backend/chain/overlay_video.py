@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from backend.heads.model import EyelidSpace
 from backend.media.ahead import ahead
 from backend.media.clip import frame_range, open_clip
 from backend.media.writer import VideoWriter
@@ -36,7 +37,7 @@ def write_overlay_video(
         MienError: NO_SPACE, NOT_PERMITTED, what reading the clip raises, or CANCELLED.
     """
     takes = result.takes
-    posed = [_Posed(session, take) for take in takes]
+    posed = [_Posed(session, take, result.eyelid_space) for take in takes]
     overlay = FrameOverlay([session.head(take.meta.head_sha256) for take in takes])
     with open_clip(Path(options.source), options.fps) as clip:
         info = clip.info
@@ -69,7 +70,8 @@ def write_overlay_video(
 class _Posed:
     """Vertices of a take's frames in order, some posed at a time."""
 
-    def __init__(self, session: Session, take: Take) -> None:
+    def __init__(self, session: Session, take: Take, eyelid_space: EyelidSpace) -> None:
+        self._eyelid_space = eyelid_space
         self._session = session
         self._take = take
         self._head = session.head(take.meta.head_sha256)
@@ -81,5 +83,5 @@ class _Posed:
         if not self._first <= row < self._first + BATCH:
             self._first = row
             frames = slice(row, row + BATCH)
-            self._vertices = posed_vertices(self._session, self._head, self._take, frames)
+            self._vertices = posed_vertices(self._session, self._head, self._take, frames, self._eyelid_space)
         return self._vertices[row - self._first]

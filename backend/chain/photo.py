@@ -6,6 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from backend.clock import Clock
+from backend.emotion.readout import emotion_arrays
 from backend.engines.params import FaceParams
 from backend.faces.landmarker import Face
 from backend.faces.topology import OUTER_EYE_CORNERS
@@ -20,9 +21,11 @@ from blender_addon.contract.projection import camera_matrix, project
 from blender_addon.contract.take import Take
 
 from .finishing import finished
+from .photo_faces import PhotoFaces, coded_faces, photo_emotion
 from .result import (
     CaptureResult,
     camera_report,
+    credited,
     face_confidence,
     model_vertices,
     report_basis,
@@ -45,7 +48,7 @@ def capture_photo(session: Session, options: CaptureOptions, progress: Progress 
     head = session.head(options.head)
     with clock.stage("load"):
         finder = session.finder(Part(progress, 0.0, 0.2))
-        engine = session.landmark_fit(head)
+        networks = session.networks(options, Part(progress, 0.0, 0.2))
     progress("faces", 0.2, "Finding faces")
     progress.check_cancelled()
     with clock.stage("faces"):
@@ -60,20 +63,24 @@ def capture_photo(session: Session, options: CaptureOptions, progress: Progress 
     scores = np.stack([face.blendshapes for face in faces])
     progress("engine", 0.5, "Fitting the head")
     progress.check_cancelled()
-    with clock.stage("engine"):
-        params = engine.estimate(landmarks, scores)
-    progress("solve", 0.8, "Placing the camera")
-    progress.check_cancelled()
-    with clock.stage("solve"):
-        params, translation = engine.refine(params, landmarks, scores, matrix)
-        errors = _landmark_errors(session, head, params, translation, matrix, landmarks)
-    confidences = [face_confidence(face, error) for face, error in zip(faces, errors, strict=True)]
-    stills = (
-        _still(options, head, params, row, translation, matrix, (width, height), confidences[row], chosen[row])
-        for row in range(len(faces))
-    )
-    takes = tuple(finished(session, head, still) for still in stills)
-    report = report_basis(session, options, head, (width, height), clock) | {
+    if networks.engine is not None:
+        with clock.stage("engine"):
+            seen = coded_faces(session, options, networks, photo.pixels, faces, focal)
+    else:
+        engine = session.landmark_fit(head)
+        with clock.stage("engine"):
+            params = engine.estimate(landmarks, scores)
+            emotion = photo_emotion(session, options, networks, photo.pixels, faces)
+        progress("solve", 0.8, "Placing the camera")
+        progress.check_cancelled()
+        with clock.stage("solve"):
+            params, translation = engine.refine(params, landmarks, scores, matrix)
+            errors = _landmark_errors(session, head, params, translation, matrix, landmarks)
+        sure = np.array([face_confidence(face, error) for face, error in zip(faces, errors, strict=True)])
+        seen = PhotoFaces(params, translation, errors, sure, emotion=emotion)
+    stills = (_still(options, head, seen, row, matrix, (width, height), chosen[row]) for row in range(len(faces)))
+    takes = tuple(finished(session, head, credited(still, head, networks.ingredients)) for still in stills)
+    report = report_basis(session, options, head, (width, height), clock, networks.ingredients) | {
         "camera": camera_report(focal, width, height),
         "found": [rounded(face.box, 1) for face in found],
         "faces": [
@@ -81,13 +88,13 @@ def capture_photo(session: Session, options: CaptureOptions, progress: Progress 
                 "face": index + 1,
                 "box": rounded(face.box, 1),
                 "landmark_error": round(float(error), 5),
-                "confidence": round(sure, 4),
+                "confidence": round(float(sure), 4),
             }
-            for index, face, error, sure in zip(chosen, faces, errors, confidences, strict=True)
+            for index, face, error, sure in zip(chosen, faces, seen.errors, seen.confidence, strict=True)
         ],
     }
     progress("done", 1.0, "Done")
-    return CaptureResult(takes, report, photo)
+    return CaptureResult(takes, report, photo, eyelid_space=options.eyelid_space)
 
 
 def _choose(found: list[Face], options: CaptureOptions) -> list[int]:
@@ -131,20 +138,23 @@ def _landmark_errors(
 def _still(
     options: CaptureOptions,
     head: HeadDescription,
-    params: FaceParams,
+    seen: PhotoFaces,
     row: int,
-    translation: np.ndarray,
     matrix: np.ndarray,
     size: tuple[int, int],
-    sure: float,
     index: int,
 ) -> Take:
-    one = params[row : row + 1]
+    here = slice(row, row + 1)
+    one, extra = seen.params[here], {}
+    if seen.detail is not None:
+        extra["detail_code"] = seen.detail[here]
+    if seen.emotion is not None:
+        extra |= emotion_arrays(seen.emotion[here])
     return Take(
         meta=take_meta(options, head, index + 1),
         time=np.zeros(1),
         valid=np.ones(1, bool),
-        confidence=np.array([sure], np.float32),
+        confidence=seen.confidence[here].astype(np.float32),
         identity=one.identity[0].astype(np.float32),
         expression=one.expression.astype(np.float32),
         eyelids=one.eyelids.astype(np.float32),
@@ -152,9 +162,10 @@ def _still(
         neck=one.neck.astype(np.float32),
         jaw=one.jaw.astype(np.float32),
         eyes=one.eyes.astype(np.float32),
-        translation=translation[row : row + 1].astype(np.float32),
+        translation=seen.translation[here].astype(np.float32),
         camera_matrix=matrix,
         image_size=np.array(size, np.int32),
         crop_camera=one.crop_camera.astype(np.float32),
         crop_transform=one.crop_transform,
+        extra=extra,
     )

@@ -18,6 +18,7 @@ from backend.solve.shot import Shot
 from blender_addon.contract.options import CaptureOptions
 
 from .moment import moment, shot_of_one
+from .result import confidence
 
 INTERVAL = 0.12
 """Seconds between previews: often enough to look alive, seldom enough to cost little."""
@@ -63,4 +64,5 @@ class Previews:
             self._shots[chosen.track] = shot_of_one(self._engine, landmarks, scores, size, self._focal)
         shot = self._shots[chosen.track]
         solution = solve_frames(self._engine, shot, landmarks, scores)
-        self._progress.preview([moment(self._options, self._engine.head, shot, solution, seconds, face.presence)])
+        sure = float(confidence(face.presence, solution.landmark_error)[0])
+        self._progress.preview([moment(self._options, self._engine.head, shot, solution, seconds, sure)])

@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from backend.faces.appearance import look, sharpness
+from backend.faces.appearance import look as appearance_of
+from backend.faces.appearance import sharpness
 from backend.faces.face import Face
 from backend.faces.landmarker import FaceFinder
 from backend.faces.people import TrackStatistics, TrackSummary, likeness
@@ -35,10 +37,12 @@ class Reference:
     Attributes:
         views: With a camera of their own.
         problem: A sentence on what is doubtful about it, or None.
+        looks: What the `look` of `reference_views` said of each face.
     """
 
     views: Views
     problem: str | None
+    looks: tuple[Any, ...] = ()
 
 
 def check_references(references: Sequence[str]) -> None:
@@ -52,7 +56,11 @@ def check_references(references: Sequence[str]) -> None:
 
 
 def reference_views(
-    finder: FaceFinder, references: Sequence[str], tracks: Sequence[TrackSummary], progress: Progress
+    finder: FaceFinder,
+    references: Sequence[str],
+    tracks: Sequence[TrackSummary],
+    progress: Progress,
+    look: Callable[[np.ndarray, Face], Any] | None = None,
 ) -> tuple[Reference, ...]:
     """The person's face in each reference.
 
@@ -61,6 +69,7 @@ def reference_views(
         references: Paths of photos and clips.
         tracks: The person's in the captured clip: of several faces in a picture the one that is most like them counts.
         progress: Told of each file.
+        look: Called with the picture and the face of each.
 
     Raises:
         MienError: What reading a reference raises; NO_FACE where one shows no face; CANCELLED.
@@ -69,12 +78,18 @@ def reference_views(
     for number, reference in enumerate(references, start=1):
         progress("references", 0.0, f"Looking at reference {number} of {len(references)}")
         progress.check_cancelled()
-        groups.append(_views(finder, Path(reference), tracks))
+        groups.append(_views(finder, Path(reference), tracks, look))
     return tuple(groups)
 
 
-def _views(finder: FaceFinder, path: Path, tracks: Sequence[TrackSummary]) -> Reference:
+def _views(
+    finder: FaceFinder,
+    path: Path,
+    tracks: Sequence[TrackSummary],
+    look: Callable[[np.ndarray, Face], Any] | None,
+) -> Reference:
     faces: list[Face] = []
+    looks: list[Any] = []
     alike = -1.0
     focal, size = None, (0, 0)
     for pixels, camera in _pictures(path):
@@ -83,6 +98,8 @@ def _views(finder: FaceFinder, path: Path, tracks: Sequence[TrackSummary]) -> Re
         if (found := _same_person(finder, pixels, tracks)) is not None:
             faces.append(found[0])
             alike = max(alike, found[1])
+            if look is not None:
+                looks.append(look(pixels, found[0]))
     if not faces or focal is None:
         message = f"No face was found in the reference {path}."
         raise MienError(ErrorCode.NO_FACE, message, "Leave it out, or use one that shows the face from the front.")
@@ -95,7 +112,7 @@ def _views(finder: FaceFinder, path: Path, tracks: Sequence[TrackSummary]) -> Re
     doubt = (
         f"The face in the reference {path} does not look like the captured one: if it is somebody else, leave it out."
     )
-    return Reference(views, doubt if alike < UNLIKE else None)
+    return Reference(views, doubt if alike < UNLIKE else None, tuple(looks))
 
 
 def _same_person(finder: FaceFinder, pixels: np.ndarray, tracks: Sequence[TrackSummary]) -> tuple[Face, float] | None:
@@ -112,7 +129,7 @@ def _likeness(finder: FaceFinder, pixels: np.ndarray, face: Face, tracks: Sequen
     if seen is None:
         return -1.0
     statistics = TrackStatistics(pixels.shape[1], pixels.shape[0])
-    statistics.add(0, [Sighting(0, seen.face, sharpness(seen), look(seen))])
+    statistics.add(0, [Sighting(0, seen.face, sharpness(seen), appearance_of(seen))])
     (summary,) = statistics.summaries()
     return max(likeness(track, summary) for track in tracks)
 

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 
 import numpy as np
@@ -11,12 +12,14 @@ import torch
 
 from backend.clock import Clock
 from backend.device import device_label
+from backend.engines.files import Ingredient, strictest_first
 from backend.faces.face import Face
+from backend.heads.model import EyelidSpace
 from backend.media.images import Photo
 from backend.rendering.overlay import OverlayFace, overlay_picture
 from backend.session import Session
 from backend.solve.camera import Focal
-from blender_addon.contract.head import HeadDescription
+from blender_addon.contract.head import CommercialUse, HeadDescription
 from blender_addon.contract.options import CaptureOptions
 from blender_addon.contract.take import Take, TakeMeta
 from blender_addon.contract.version import VERSION
@@ -36,6 +39,7 @@ class CaptureResult:
         picture: The photo, or the frame of the clip that shows the first take best; None where there is no take.
         frame: Which frame of the takes the picture shows.
         contact_sheet: (H,W,3) uint8, the people of a clip with their numbers; None for photos and for one person.
+        eyelid_space: How eyelids are added to what is drawn.
     """
 
     takes: tuple[Take, ...]
@@ -43,6 +47,7 @@ class CaptureResult:
     picture: Photo | None
     frame: int = 0
     contact_sheet: np.ndarray | None = None
+    eyelid_space: EyelidSpace = "rest"
 
     @property
     def of_clip(self) -> bool:
@@ -57,12 +62,19 @@ def draw_overlay(session: Session, result: CaptureResult) -> np.ndarray:
         if not take.valid[result.frame]:
             continue  # that person is not in the frame which shows the first one best
         head = session.head(take.meta.head_sha256)
-        vertices = posed_vertices(session, head, take, slice(result.frame, result.frame + 1))[0]
+        frame = slice(result.frame, result.frame + 1)
+        vertices = posed_vertices(session, head, take, frame, result.eyelid_space)[0]
         faces.append(OverlayFace(head, vertices, take.translation[result.frame], take.camera_matrix))
     return overlay_picture(result.picture.pixels, faces)
 
 
-def posed_vertices(session: Session, head: HeadDescription, take: Take, frames: slice = slice(None)) -> np.ndarray:
+def posed_vertices(
+    session: Session,
+    head: HeadDescription,
+    take: Take,
+    frames: slice = slice(None),
+    eyelid_space: EyelidSpace = "rest",
+) -> np.ndarray:
     """(T,V,3) vertices of some or all frames of a take in head space, metres.
 
     Raises:
@@ -72,17 +84,19 @@ def posed_vertices(session: Session, head: HeadDescription, take: Take, frames: 
     names = ("expression", "head_rotation", "neck", "jaw", "eyes", "eyelids")
     posed = {name: getattr(take, name)[frames] for name in names}
     identity = np.repeat(take.identity[None], len(posed["jaw"]), axis=0)
-    return model_vertices(session, head, identity=identity, **posed)
+    return model_vertices(session, head, eyelid_space, identity=identity, **posed)
 
 
-def model_vertices(session: Session, head: HeadDescription, **parameters: np.ndarray) -> np.ndarray:
+def model_vertices(
+    session: Session, head: HeadDescription, eyelid_space: EyelidSpace = "rest", **parameters: np.ndarray
+) -> np.ndarray:
     """(B,V,3) vertices of a head with parameters (B,...) by the names that `HeadModel` gives them."""
     tensors = {
         name: torch.as_tensor(np.asarray(value), dtype=torch.float32, device=session.device)
         for name, value in parameters.items()
     }
     with torch.inference_mode():
-        return session.model(head)(**tensors).vertices.cpu().numpy()
+        return session.model(head, eyelid_space)(**tensors).vertices.cpu().numpy()
 
 
 def confidence(presence: float | np.ndarray, landmark_error: float | np.ndarray) -> np.ndarray:
@@ -91,7 +105,7 @@ def confidence(presence: float | np.ndarray, landmark_error: float | np.ndarray)
 
 
 def take_meta(options: CaptureOptions, head: HeadDescription, person: int, **more: object) -> TakeMeta:
-    """What a take of the landmark fit is about."""
+    """What a take is about; `credited` adds the networks."""
     return TakeMeta(
         head_id=head.id,
         head_sha256=head.sha256,
@@ -99,22 +113,37 @@ def take_meta(options: CaptureOptions, head: HeadDescription, person: int, **mor
         versions={"mien": VERSION, "torch": torch.__version__, "mediapipe": version("mediapipe")},
         source=options.source,
         person=person,
-        licences=licences(head),
-        commercial_use=head.commercial_use,
+        licences=licences(head)[0],
+        commercial_use=licences(head)[1],
         channels=head.expression_names,
         **more,  # type: ignore[arg-type]  # checked on construction
     )
 
 
-def licences(head: HeadDescription) -> tuple[str, ...]:
-    """Licences of what went into a take of the landmark fit, the strictest first."""
-    return (LANDMARKER_LICENCE, f"{head.licence} (head {head.id})")
+def credited(take: Take, head: HeadDescription, ingredients: Sequence[Ingredient]) -> Take:
+    """A take that says which files of users went into it beside its head, and under which licences."""
+    texts, use = licences(head, ingredients)
+    versions = {**take.meta.versions, **{item.title: item.sha256 for item in ingredients}}
+    return replace(take, meta=replace(take.meta, versions=versions, licences=texts, commercial_use=use))
+
+
+def licences(head: HeadDescription, ingredients: Sequence[Ingredient] = ()) -> tuple[tuple[str, ...], CommercialUse]:
+    """Licences of what went into a take, the strictest first, and what they say together."""
+    own = [(f"{item.licence} ({item.title})", item.commercial_use) for item in ingredients]
+    of_head = f"{head.licence} (head {head.id})"
+    return strictest_first([*own, (LANDMARKER_LICENCE, "yes"), (of_head, head.commercial_use)])
 
 
 def report_basis(
-    session: Session, options: CaptureOptions, head: HeadDescription, size: tuple[int, int], clock: Clock
+    session: Session,
+    options: CaptureOptions,
+    head: HeadDescription,
+    size: tuple[int, int],
+    clock: Clock,
+    ingredients: Sequence[Ingredient] = (),
 ) -> dict[str, object]:
     """What the reports of photos and clips have in common."""
+    texts, use = licences(head, ingredients)
     return {
         "mien": VERSION,
         "source": options.source,
@@ -123,8 +152,9 @@ def report_basis(
         "head": {"id": head.id, "sha256": head.sha256},
         "device": device_label(session.device),
         "seconds": clock.seconds,
-        "licences": list(licences(head)),
-        "commercial_use": head.commercial_use,
+        "licences": list(texts),
+        "commercial_use": use,
+        "networks": [item.to_json() for item in ingredients],
     }
 
 

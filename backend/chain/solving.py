@@ -29,6 +29,7 @@ from backend.store.observations import Observations
 from backend.store.solved import SolvedFrames
 
 from .people import Seen
+from .result import confidence
 
 VIEWS = 16
 """Frames from which the head is learnt."""
@@ -53,7 +54,10 @@ class Solved:
         params: N frames.
         translation: (N,3) metres, camera space.
         errors: (N,) landmark error over the outer-eye distance.
+        confidence: (N,) in [0, 1].
         identity_frames: Indices of the frames from which the identity was learnt.
+        detail: (N,D) codes of the wrinkles; None of engines that see none.
+        emotion: (N,10) raw outputs of an emotion network; None without one.
     """
 
     shot: Shot
@@ -64,7 +68,41 @@ class Solved:
     params: FaceParams
     translation: np.ndarray
     errors: np.ndarray
+    confidence: np.ndarray
     identity_frames: np.ndarray
+    detail: np.ndarray | None = None
+    emotion: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Learning:
+    """What the head of a person is learnt from.
+
+    Attributes:
+        places: (N,) all sightings.
+        chosen: (K,) of these the ones that count, by index.
+        baseline: What the person scores at rest.
+        groups: Views of the clip, then of the references.
+    """
+
+    places: np.ndarray
+    chosen: np.ndarray
+    baseline: Baseline
+    groups: list[Views]
+
+    @classmethod
+    def of(cls, seen: Seen, person: Person, info: ClipInfo, focal: Focal, references: Sequence[Views]) -> Learning:
+        """Choose frames of a person."""
+        sightings = seen.sightings
+        places = sightings.of(person)
+        quality = sightings.presence[places] * sightings.frontal[places] * sightings.sharpness[places]
+        chosen = choose_frames(sightings.rotation[places], sightings.blendshapes[places], quality, VIEWS)
+        records = seen.observations.read(places[chosen])
+        baseline = Baseline.of(sightings.blendshapes[places])
+        size = (info.width, info.height)
+        views = Views(records["landmarks"].astype(np.float64), records["blendshapes"], size, focal)
+        groups = [replace(group, blendshapes=baseline.removed(group.blendshapes)) for group in (views, *references)]
+        return cls(places, chosen, baseline, groups)
 
 
 def solve_person(
@@ -94,19 +132,13 @@ def solve_person(
     Raises:
         MienError: CANCELLED, NO_SPACE, NOT_PERMITTED.
     """
-    size = (info.width, info.height)
     sightings = seen.sightings
-    places = sightings.of(person)
     progress("identity", 0.0, f"Learning the head of person {person.number}")
     progress.check_cancelled()
     with clock.stage("identity"):
-        quality = sightings.presence[places] * sightings.frontal[places] * sightings.sharpness[places]
-        chosen = choose_frames(sightings.rotation[places], sightings.blendshapes[places], quality, VIEWS)
-        records = seen.observations.read(places[chosen])
-        baseline = Baseline.of(sightings.blendshapes[places])
-        views = Views(records["landmarks"].astype(np.float64), records["blendshapes"], size, focal)
-        groups = [replace(group, blendshapes=baseline.removed(group.blendshapes)) for group in (views, *references)]
-        shot = learn_head(engine, groups)
+        learning = Learning.of(seen, person, info, focal, references)
+        places, baseline = learning.places, learning.baseline
+        shot = learn_head(engine, learning.groups)
     with clock.stage("frames"):
         solver = FrameSolver(engine, shot)
         solution = _solve_frames(solver, engine, shot, baseline, seen.observations, places, folder, progress)
@@ -119,7 +151,8 @@ def solve_person(
         params=solution.params,
         translation=solution.translation,
         errors=solution.landmark_error,
-        identity_frames=sightings.frame[places][chosen],
+        confidence=confidence(sightings.presence[places], solution.landmark_error),
+        identity_frames=sightings.frame[places][learning.chosen],
     )
 
 
@@ -129,12 +162,18 @@ def learn_head(engine: LandmarkFit, groups: Sequence[Views]) -> Shot:
     An unknown focal length is found first, by the plain landmarks. Then the head as the detector sees it gives shape
     and pose, and is drawn through the landmarks it was seen by; from there the plain landmarks have the last word.
     """
-    if any(group.focal.origin == "assumed" for group in groups):
-        focals = solve_shot(engine, [_some(group) for group in groups]).focals
-        groups = [replace(group, focal=focal) for group, focal in zip(groups, focals, strict=True)]
+    groups = with_focals(engine, groups)
     seen = engine.seen_head()
     shot = solve_shot(seen, groups, correlation=0.0)
     return solve_shot(seen.near(seen.drawn(shot.identity, shot.habits)), groups, correlation=1.0)
+
+
+def with_focals(engine: LandmarkFit, groups: Sequence[Views]) -> Sequence[Views]:
+    """The views with the focal lengths that are only assumed found from the detector's landmarks."""
+    if not any(group.focal.origin == "assumed" for group in groups):
+        return groups
+    focals = solve_shot(engine, [_some(group) for group in groups]).focals
+    return [replace(group, focal=focal) for group, focal in zip(groups, focals, strict=True)]
 
 
 def _some(views: Views) -> Views:

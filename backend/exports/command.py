@@ -9,6 +9,8 @@ import re
 
 from backend.arguments import named
 
+DETAIL_OBJ = "detail-obj"
+"""The dense mesh of one frame, which needs the take's maps and its head."""
 UDP = "livelink-udp"
 """The format that goes to a network address instead of a file."""
 
@@ -23,12 +25,15 @@ def add_export(commands: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("takes", nargs="+", type=named, metavar="TAKE", help="a take (NAME.take.npz)")
     to = "npz, livelink, arkit-csv, arkit-json, facs, vrm, vrma, vrma-arkit, vhap, gaussian-avatars, motion; "
-    to += "livelink-udp to send it; through Blender blend, fbx, glb, usd, abc, mdd; several with commas"
+    to += "detail-obj for the dense mesh of a frame; livelink-udp to send it; "
+    to += "through Blender blend, fbx, glb, usd, abc, mdd; several with commas"
     parser.add_argument("--to", required=True, type=_names, metavar="FORMAT[,FORMAT]", help=to)
     out = "folder, made if missing; of one take in one format also the file; beside the take by default"
     parser.add_argument("--out", type=named, metavar="PATH", help=out)
-    head = "the FLAME model of the take, for what Blender writes of takes that are not on the open head"
+    head = "the FLAME model of the take, for what Blender writes of takes that are not on the open head and detail-obj"
     parser.add_argument("--head", type=named, metavar="FILE", help=head)
+    frame = "which frame of the take detail-obj writes, from 1 (1)"
+    parser.add_argument("--frame", type=_from_one, metavar="N", help=frame)
     udp = parser.add_argument_group("livelink-udp")
     udp.add_argument("--address", type=address, metavar="HOST:PORT", help="where to; 127.0.0.1:11111 by default")
     udp.add_argument("--subject", type=named, metavar="NAME", help="name it is shown under (Mien)")
@@ -98,6 +103,12 @@ def _above_zero(text: str) -> float:
     if not (math.isfinite(number) and number > 0):
         raise argparse.ArgumentTypeError(f"{text} is not a number above 0")
     return number
+
+
+def _from_one(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number from 1")
+    return int(text)
 
 
 def _export(options: argparse.Namespace) -> int:

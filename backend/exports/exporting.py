@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from backend.exports.command import UDP
+from backend.exports.command import DETAIL_OBJ, UDP
+from backend.exports.dense_obj import SUFFIX, DenseObj
 from backend.exports.formats import SCENE_FORMATS, TAKE_FORMATS, check_formats, write_as
 from backend.exports.livelink_udp import PORT, Target, send
 from backend.heads import load_head
@@ -66,19 +67,24 @@ def export_takes(options: argparse.Namespace) -> None:
         MienError: What reading, checking and writing raise; before anything is written where a take cannot go to a
             format. What was written before a failure stays.
     """
-    formats = check_formats(name for name in options.to if name != UDP)
+    formats = check_formats(name for name in options.to if name not in (UDP, DETAIL_OBJ))
+    formats += (DETAIL_OBJ,) if DETAIL_OBJ in options.to else ()
     _require_used(options, formats)
     jobs = [_job(Path(path), formats, options) for path in options.takes]
     done = _Done()
     packets = 0
     with TerminalProgress() as progress:
         _check(jobs, options)
+        meshes = _dense(jobs, options)
         head, program = _for_scenes(jobs, options, progress)
         for job in jobs:
             for name, target in job.targets.items():
                 if name in TAKE_FORMATS:
                     progress("export", 0.0, f"writing {target.name}")
                     done.written += write_as(job.take, name, target)
+                elif name == DETAIL_OBJ:
+                    progress("export", 0.0, f"writing {target.name}")
+                    done.written += meshes[job.path].write(target)
             if scenes := job.scenes():
                 _write_scenes(program, head, job, scenes, options, progress, done)
         if UDP in options.to:
@@ -97,7 +103,9 @@ def _require_used(options: argparse.Namespace, formats: Sequence[str]) -> None:
     scenes = any(name in SCENE_FORMATS for name in formats)
     for used, names, what in (
         (UDP in options.to, ("address", "subject", "loop"), UDP),
-        (scenes, ("head", "blender", "timing"), ", ".join(SCENE_FORMATS)),
+        (DETAIL_OBJ in formats, ("frame",), DETAIL_OBJ),
+        (scenes, ("blender", "timing"), ", ".join(SCENE_FORMATS)),
+        (scenes or DETAIL_OBJ in formats, ("head",), ", ".join((*SCENE_FORMATS, DETAIL_OBJ))),
     ):
         if not used and (given := [name for name in names if getattr(options, name)]):
             raise MienError(ErrorCode.USAGE, f"--{given[0]} is only for {what}.", f"Leave --{given[0]} out.")
@@ -111,7 +119,7 @@ def _job(path: Path, formats: Sequence[str], options: argparse.Namespace) -> _Jo
 
 def _target(take: Path, name: str, out: str | None, alone: bool) -> Path:
     """Where a take goes in a format: a file of that name, or one in a folder."""
-    suffix = TAKE_FORMATS[name].suffix if name in TAKE_FORMATS else SCENE_FORMATS[name]
+    suffix = TAKE_FORMATS[name].suffix if name in TAKE_FORMATS else (SCENE_FORMATS | {DETAIL_OBJ: SUFFIX})[name]
     ending = f".{suffix.rpartition('.')[2]}"
     if out is not None and alone and not os.path.isdir(out) and Path(out).suffix == ending:
         return Path(out).absolute()
@@ -145,6 +153,12 @@ def _check(jobs: Sequence[_Job], options: argparse.Namespace) -> None:
     for folder in {target.parent for target in targets}:
         make_folder(folder)
         check_writable(folder / ".mien")
+
+
+def _dense(jobs: Sequence[_Job], options: argparse.Namespace) -> dict[Path, DenseObj]:
+    """The dense meshes that are asked for, by the takes' files; refused before anything is written."""
+    wanted = [job for job in jobs if DETAIL_OBJ in job.targets]
+    return {job.path: DenseObj.of(job.take, job.path, options.head, options.frame or 1) for job in wanted}
 
 
 def _for_scenes(

@@ -6,13 +6,18 @@ from __future__ import annotations
 import argparse
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from backend.exports.flame_motion import Shot
 from backend.exports.importing import Imported, ImportOptions, import_take
 from backend.exports.kinds import KINDS
+from backend.heads import load_head
 from backend.outputs import TAKE, check_writable
+from backend.progress import Progress
+from backend.retarget.arkit import with_arkit
 from backend.terminal import TerminalProgress, put
+from blender_addon.contract.arkit import SOLVED, has_arkit
 from blender_addon.contract.errors import ErrorCode, MienError
 from blender_addon.contract.provenance import provenance
 from blender_addon.contract.take import Take
@@ -43,10 +48,23 @@ def import_file(options: argparse.Namespace) -> None:
             identity=Take.load(options.identity) if options.identity else None,
             shot=Shot(options.size, options.focal),
         )
-        imported = import_take(path, known)
+        imported = _with_arkit(import_take(path, known), options.head, progress)
         check_writable(out)
         imported.take.save(out)
     _tell(imported, out, options.json)
+
+
+def _with_arkit(imported: Imported, head: str | None, progress: Progress) -> Imported:
+    """With ARKit's weights, where the head is known and its channels are others; a note says where that cannot be."""
+    take = imported.take
+    if head is None or has_arkit(take.meta.channels) or SOLVED in take.extra:
+        return imported
+    try:
+        return replace(imported, take=with_arkit(take, load_head(head), progress=progress))
+    except MienError as error:
+        if error.code is not ErrorCode.BAD_HEAD:
+            raise
+        return replace(imported, notes=(*imported.notes, f"ARKit's weights are left out: {error.message}"))
 
 
 def _stem(path: Path) -> str:

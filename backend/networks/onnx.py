@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
 import logging
 import os
+import warnings
 from pathlib import Path
 
 import torch
@@ -17,6 +19,11 @@ _NEEDED = ("onnxruntime", "onnx", "onnxscript")
 def onnx_installed() -> bool:
     """Whether everything that this module needs is installed."""
     return all(importlib.util.find_spec(name) is not None for name in _NEEDED)
+
+
+def onnxruntime_version() -> str:
+    """Version of the installed onnxruntime."""
+    return importlib.metadata.version("onnxruntime")
 
 
 def export_onnx(network: nn.Module, example: Tensor, path: str | os.PathLike[str]) -> None:
@@ -34,9 +41,12 @@ def export_onnx(network: nn.Module, example: Tensor, path: str | os.PathLike[str
     level = logger.level
     logger.setLevel(logging.ERROR)  # it warns of torchvision, which nothing here uses
     try:
-        program = torch.onnx.export(
-            network.eval(), (example,), dynamo=True, dynamic_shapes=({0: batch},), verbose=False, external_data=False
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # torch's, about itself
+            program = torch.onnx.export(
+                network.eval(), (example,), dynamo=True, dynamic_shapes=({0: batch},), verbose=False,
+                external_data=False,
+            )  # fmt: skip
         program.save(unfinished)
         os.replace(unfinished, path)
     finally:
@@ -58,8 +68,9 @@ class OnnxNetwork:
     ) -> None:
         import onnxruntime
 
+        onnxruntime.disable_telemetry_events()  # which its builds for Windows send
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads or torch.get_num_threads()
+        self.threads = options.intra_op_num_threads = threads or torch.get_num_threads()
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # idle threads must not take cores
         self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         self._input = self._session.get_inputs()[0].name

@@ -16,6 +16,8 @@ import torch
 
 from blender_addon.contract.head import HeadDescription
 
+from .roles import MEDIAPIPE, Roles
+
 JAW = 2
 ROOT = 0
 
@@ -54,6 +56,7 @@ class LandmarkBasis:
     """The same of the expression."""
     expression_turn: torch.Tensor | None = None
     """(E,K) orthonormal: the expression's coefficients here to the head's own channels; None where they are the same"""
+    roles: Roles = MEDIAPIPE
 
     @cached_property
     def stacked(self) -> torch.Tensor:

@@ -26,7 +26,7 @@ class Evidence(Protocol):
 
         Args:
             basis: of any person, or of one.
-            seen: (B,478,3) landmarks in crop NDC, depth in the scale of x.
+            seen: (B,N,3) landmarks in crop NDC, depth in the scale of x.
             rotation: (B,3,3) a first guess of the head rotation, from which visibility follows.
             scale: (B,) a first guess of the crop NDC per metre.
         """

@@ -7,7 +7,6 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from backend.engines.params import FaceParams
-from backend.faces import topology
 from blender_addon.contract.head import HeadDescription
 from blender_addon.contract.projection import HEAD_TO_CAMERA
 
@@ -15,15 +14,17 @@ from .basis import LandmarkBasis
 from .gaze import eye_rotations
 from .placing import to_array
 from .problem import State, posed_eyes
+from .roles import MEDIAPIPE
 
 IRIS_HIDDEN_FROM = 0.6
 """Closure of an eyelid beyond which the iris is hidden."""
-IRIS_CENTRES = [topology.LEFT_IRIS_CENTRE, topology.RIGHT_IRIS_CENTRE]
+IRIS_CENTRES = list(MEDIAPIPE.irises)
 
 
 def pinhole_gaze(basis: LandmarkBasis, state: State, landmarks: np.ndarray, camera_matrix: np.ndarray) -> np.ndarray:
-    """(B,6) eye rotations of faces solved under a full-frame camera K (3,3), from landmarks (B,478,>=2) in pixels."""
-    pixels = np.concatenate([landmarks[:, IRIS_CENTRES, :2], np.ones((len(landmarks), 2, 1))], axis=-1)
+    """(B,6) eye rotations of faces solved under a full-frame camera K (3,3), from landmarks (B,N,>=2) in pixels."""
+    irises = landmarks[:, list(basis.roles.irises), :2]
+    pixels = np.concatenate([irises, np.ones((len(landmarks), 2, 1))], axis=-1)
     rays = pixels @ np.linalg.inv(camera_matrix).T
     rays /= np.linalg.norm(rays, axis=-1, keepdims=True)
     return iris_gaze(basis, state, np.zeros_like(rays) - to_array(state.camera)[:, None], rays)
@@ -31,7 +32,7 @@ def pinhole_gaze(basis: LandmarkBasis, state: State, landmarks: np.ndarray, came
 
 def iris_gaze(basis: LandmarkBasis, state: State, origins: np.ndarray, directions: np.ndarray) -> np.ndarray:
     """(B,6) eye rotations from iris rays (B,2,3) given in camera space less the head's translation."""
-    eye_joints, rest_iris = (to_array(part) for part in posed_eyes(basis, state, IRIS_CENTRES))
+    eye_joints, rest_iris = (to_array(part) for part in posed_eyes(basis, state, list(basis.roles.irises)))
     head_to_camera = HEAD_TO_CAMERA @ to_array(state.rotation)
     closure = to_array(state.coefficients)[:, basis.eyelid_slice]
     seen = np.ones((len(closure), 2), bool)

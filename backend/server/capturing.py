@@ -13,6 +13,7 @@ from typing import Protocol
 
 import numpy as np
 
+from backend.progress import Progress
 from blender_addon.contract.head import HeadDescription
 from blender_addon.contract.messages import FrameCount, LiveAction, Models
 from blender_addon.contract.options import CaptureOptions
@@ -59,6 +60,7 @@ class Captured:
         overlay_bytes: What `overlay` holds in memory until then.
         backdrop: Writes into a folder the source as Blender can show it; None where it shows the source itself.
         contact_sheet: Writes into a folder a picture of the numbered people of a clip.
+        maps: Writes the displacement maps of a take to a folder that is not there yet; gives the take that names them.
     """
 
     takes: Sequence[Take]
@@ -67,16 +69,27 @@ class Captured:
     backdrop: Callable[[Path], Path] | None = None
     overlay_bytes: int = 0
     contact_sheet: Callable[[Path], Path] | None = None
+    maps: Callable[[Take, Path], Take] | None = None
 
 
 class Capturer(Protocol):
-    """Loaded models. Used by one thread only."""
+    """Loaded models. Used by one thread only, but for what says otherwise."""
 
     device: str
     """Where it computes, for people."""
 
     def models(self) -> Models:
         """All engines and heads, ready or not, as they are now; called in any thread."""
+
+    def add_models(self, paths: Sequence[Path], progress: Progress) -> tuple[str, ...]:
+        """Take over files that the user brought, and say in a sentence each what was added; called in any thread.
+
+        Raises:
+            MienError: Why nothing, or not all of it, could be taken over.
+        """
+
+    def stored_head(self, sha256: str) -> HeadDescription:
+        """The ready head of `models` with this hash, as the store has it now; called in any thread."""
 
     def head(self, name: str) -> HeadDescription:
         """The head with this id or hash."""

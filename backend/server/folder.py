@@ -4,6 +4,7 @@
 spec.json       options, hashes of the uploads, time of the submission
 state.json      state, attempt and error at the last change of state
 take_00000.npz  takes in the order in which they were saved
+person_00001.displacement/0001.exr   displacement maps of a person's take
 report.json     the report, once the job is finished
 overlay.npy     the picture that shows the result
 lock            held by the process that runs the job
@@ -21,6 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
+from backend.outputs import MAPS
 from backend.setup.folder_lock import exclusive
 from blender_addon.contract.errors import ErrorCode, MienError
 from blender_addon.contract.files import atomic_write, file_error, make_folder, save_arrays
@@ -128,6 +130,25 @@ class JobFolder:
     def take_path(self, index: int) -> Path:
         """Path of the take with this index."""
         return self.path / f"take_{index:05d}.npz"
+
+    def maps_path(self, person: int) -> Path:
+        """Folder of the displacement maps of a person's take."""
+        return self.path / f"person_{person:05d}{MAPS}"
+
+    def read_map(self, take: Take, frame: int) -> tuple[str, bytes]:
+        """Name and bytes of the displacement map of a frame of one of the takes.
+
+        Raises:
+            MienError: MISSING_FILE, also where the take has none; NOT_PERMITTED.
+        """
+        if not 0 <= frame < len(take.meta.displacement):
+            message = f"The take of {take.meta.source} has no displacement map of frame {frame}."
+            raise MienError(ErrorCode.MISSING_FILE, message, "Capture the source again.")
+        path = self.path / take.meta.displacement[frame]
+        try:
+            return take.meta.displacement[frame], path.read_bytes()
+        except OSError as error:
+            raise file_error(path, error, "read") from error
 
     def save_take(self, index: int, take: Take) -> None:
         """Write one take."""

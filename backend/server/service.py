@@ -8,8 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
+from backend.server.adding import Adder
 from backend.server.capturing import Capturer
 from backend.server.exporting import Exporter, formats
+from backend.server.heads import Heads
 from backend.server.jobs import JobTable
 from backend.server.uploads import Uploads
 from backend.server.worker import Worker, prune
@@ -53,7 +57,9 @@ class Service:
         self._uploads = Uploads(settings.uploads)
         self._jobs = JobTable(settings.jobs, changed)
         self._worker = Worker(self._jobs, self._uploads, load, changed, settings.log_file)
+        self._heads = Heads(self._worker.known_heads, changed)
         self._exporter = Exporter(changed)
+        self._adder = Adder(changed)
         self.stopping = False
 
     def start(self) -> None:
@@ -76,6 +82,8 @@ class Service:
                 return self._welcome()
             case m.ListModels():
                 return self._models(waited)
+            case m.AddModels():
+                return self._add_models(request, waited)
             case m.GetHead():
                 return self._head(request, waited)
             case m.Submit():
@@ -90,6 +98,8 @@ class Service:
                 return m.Status(self._jobs.control(request))
             case m.GetOverlay():
                 return self._overlay(request, waited)
+            case m.GetDisplacement():
+                return self._displacement(request)
             case m.ListJobs():
                 return m.Jobs(self._jobs.list())
             case m.Cancel():
@@ -115,21 +125,27 @@ class Service:
         loaded = self._worker.loaded
         if loaded.problem:
             raise loaded.problem
-        if loaded.models is None:
+        if loaded.capturer is None:
             return m.Models((), (), ()) if waited else None
-        return loaded.models()
+        return loaded.capturer.models()
+
+    def _add_models(self, request: m.AddModels, waited: bool) -> m.ModelsAdded | None:
+        if self._settings.remote:
+            message = "A remote backend takes over no files that its clients name."
+            raise MienError(ErrorCode.NOT_PERMITTED, message, "Run 'mien models add' on the backend's machine.")
+        loaded = self._worker.loaded
+        if loaded.problem:
+            raise loaded.problem
+        if loaded.capturer is None:
+            return m.ModelsAdded(request.adding, 0.0, "Loading models", None) if waited else None
+        return self._adder.answer(request, loaded.capturer.add_models, waited)
 
     def _head(self, request: m.GetHead, waited: bool) -> m.Head | None:
-        head = self._worker.known_heads.get(request.sha256)
-        if head is not None:
-            return m.Head(head)
         loaded = self._worker.loaded
-        if not loaded.ready and not loaded.problem and not waited:
-            return None
-        message = f"The backend has no head with the hash {request.sha256[:8]}."
-        raise MienError(
-            ErrorCode.WRONG_HEAD, message, "Add the head's file to the backend, or capture with another head."
-        )
+        known = request.sha256 in self._worker.known_heads
+        if not (known or loaded.ready or loaded.problem):
+            return m.Head(None) if waited else None
+        return self._heads.answer(request.sha256, loaded.capturer, waited)
 
     def _submit(self, request: m.Submit) -> m.JobStatus:
         options = request.options
@@ -190,6 +206,14 @@ class Service:
         if pixels is None and not waited:
             return None
         return m.Overlay(request.job, pixels)
+
+    def _displacement(self, request: m.GetDisplacement) -> m.Displacement:
+        job = self._jobs.get(request.job)
+        if request.take_index >= len(job.takes):
+            message = f"The job {request.job} has no take number {request.take_index}."
+            raise MienError(ErrorCode.USAGE, message, "Ask for the takes that its results name.")
+        name, data = job.folder.read_map(job.takes[request.take_index], request.frame)
+        return m.Displacement(request.job, request.take_index, request.frame, name, np.frombuffer(data, np.uint8))
 
     def _shutdown(self) -> m.Done:
         if self._settings.remote:

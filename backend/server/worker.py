@@ -7,7 +7,7 @@ import logging
 import secrets
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,8 @@ from backend.server.running import RunningJob, Source
 from backend.server.uploads import Uploads
 from blender_addon.contract.errors import ErrorCode, MienError
 from blender_addon.contract.head import HeadDescription
-from blender_addon.contract.messages import JobState, Models
+from blender_addon.contract.messages import JobState
+from blender_addon.contract.take import Take
 
 _PRUNE_SECONDS = 60.0
 _log = logging.getLogger("mien.worker")
@@ -33,13 +34,13 @@ class Loaded:
         device: Where it computes, for people; empty until known.
         ready: Whether the models are loaded.
         problem: Why they cannot be.
-        models: Tells what there is to work with, once ready; from any thread.
+        capturer: Once ready, for what it does in any thread.
     """
 
     device: str = ""
     ready: bool = False
     problem: MienError | None = None
-    models: Callable[[], Models] | None = None
+    capturer: Capturer | None = None
 
 
 class Worker:
@@ -102,7 +103,7 @@ class Worker:
             capturer = self._load()
             head = capturer.head("open")
             self.known_heads[head.sha256] = head
-            self.loaded = Loaded(capturer.device, True, None, capturer.models)
+            self.loaded = Loaded(capturer.device, True, None, capturer)
             return capturer
         except Exception as error:  # noqa: BLE001  # whatever it is must reach the user as a problem of the backend
             self.loaded = Loaded(problem=self._as_mien_error(error, "Loading the models"))
@@ -130,14 +131,22 @@ class Worker:
         for take in captured.takes:
             if take.meta.head_sha256 not in self.known_heads:
                 self.known_heads[take.meta.head_sha256] = capturer.head(take.meta.head_sha256)
-        rest = [progress.source.named(take) for take in captured.takes if take.meta.person not in progress.kept]
+        rest = [progress.source.named(take) for take in self._with_maps(job, captured, progress)]
         report = progress.source.reported(captured.report)
+        if captured.maps is not None:
+            report["displacement"] = {"maps": sum(len(set(take.meta.displacement)) for take in rest)}
         for name, write in (("backdrop", captured.backdrop), ("contact_sheet", captured.contact_sheet)):
             if write is not None:
                 report[name] = str(write(job.folder.path))
         if captured.overlay is not None:
             self._overlays.offer(job.folder.job, captured.overlay, captured.overlay_bytes)
         self._jobs.finish(job, rest, report)
+
+    def _with_maps(self, job: Job, captured: Captured, progress: RunningJob) -> Sequence[Take]:
+        """The takes that are not saved yet: of those that get displacement maps all, since now they name them."""
+        if captured.maps is None:
+            return [take for take in captured.takes if take.meta.person not in progress.kept]
+        return [captured.maps(take, job.folder.maps_path(take.meta.person)) for take in captured.takes]
 
     def want_overlay(self, job: Job) -> bool:
         """Draw the overlay of a finished job when no job waits; says whether that is possible.

@@ -5,17 +5,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from backend.faces.topology import IRISES, LANDMARK_COUNT, OUTER_EYE_CORNERS
 from backend.reprojection.placing import to_array
 from backend.reprojection.problem import Problem, State, posed_landmarks
-
-_STILL = np.setdiff1d(np.arange(LANDMARK_COUNT), list(IRISES))
 
 
 def landmark_errors(problem: Problem, state: State) -> np.ndarray:
     """(B,) mean distance of the re-projected landmarks, without the irises, as a fraction of the outer-eye distance."""
     points, _ = problem.camera.project(posed_landmarks(problem.basis, state), state.camera)
     seen = to_array(problem.observation.points)
-    distance = np.linalg.norm(to_array(points) - seen, axis=-1)[:, _STILL].mean(axis=1)
-    left, right = OUTER_EYE_CORNERS
+    distance = np.linalg.norm(to_array(points) - seen, axis=-1)[:, problem.basis.roles.compared].mean(axis=1)
+    left, right = problem.basis.roles.eye_corners
     return distance / np.linalg.norm(seen[:, left] - seen[:, right], axis=-1)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import math
 import re
+import weakref
 from collections.abc import Callable
 
 import numpy as np
@@ -84,15 +85,44 @@ class ObjectStandIn(metaclass=_Sealed):
 
 
 class StorageStandIn(metaclass=_Sealed):
-    """The numbers of a torch storage, (N,); a pickle cannot exchange them."""
+    """The numbers of a torch storage, (N,), fetched when they are wanted; a pickle cannot exchange them."""
 
-    __slots__ = ("flat",)
+    __slots__ = ("dtype", "count", "_fetch", "_kept")
 
-    def __init__(self, flat: np.ndarray) -> None:
-        object.__setattr__(self, "flat", flat)
+    def __init__(self, dtype: np.dtype, count: int, fetch: Callable[[], np.ndarray]) -> None:
+        for name, value in (("dtype", dtype), ("count", count), ("_fetch", fetch), ("_kept", None)):
+            object.__setattr__(self, name, value)
 
     def __setattr__(self, name: str, value: object) -> None:
         raise TypeError("sealed")
+
+    @property
+    def flat(self) -> np.ndarray:
+        """The numbers; fetched once for as long as a tensor of them is in use."""
+        kept = self._kept() if self._kept is not None else None
+        if kept is None:
+            kept = self._fetch()
+            object.__setattr__(self, "_kept", weakref.ref(kept))
+        return kept
+
+
+class TensorStandIn(metaclass=_Sealed):
+    """A tensor: which of the numbers of a storage. Its storage is fetched when it is read."""
+
+    __slots__ = ("storage", "offset", "shape", "stride")
+
+    def __init__(self, storage: StorageStandIn, offset: int, shape: tuple[int, ...], stride: tuple[int, ...]) -> None:
+        for name, value in (("storage", storage), ("offset", offset), ("shape", shape), ("stride", stride)):
+            object.__setattr__(self, name, value)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise TypeError("sealed")
+
+    def read(self) -> np.ndarray:
+        """The numbers, as a view of their storage, so that many tensors of one fill no more memory than that."""
+        flat = self.storage.flat
+        steps = [step * flat.itemsize for step in self.stride]
+        return np.ndarray(self.shape, flat.dtype, flat, self.offset * flat.itemsize, steps)
 
 
 class TableStandIn(dict[object, object], metaclass=_Sealed):
@@ -179,26 +209,24 @@ def _tensor_storage(data: object) -> StorageStandIn:
     storage = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     if not isinstance(storage, torch.storage.TypedStorage):
         raise Refused("a malformed tensor")
-    return StorageStandIn(torch.tensor([], dtype=storage.dtype).set_(storage).numpy())
+    flat = torch.tensor([], dtype=storage.dtype).set_(storage).numpy()
+    return StorageStandIn(flat.dtype, flat.size, lambda: flat)
 
 
-def _tensor(storage: object, offset: object, size: object, stride: object, *_: object) -> ArrayStandIn:
+def _tensor(storage: object, offset: object, size: object, stride: object, *_: object) -> TensorStandIn:
     layout = (offset, *size, *stride)  # type: ignore[misc]
     if not isinstance(storage, StorageStandIn) or not all(type(n) is int and n >= 0 for n in layout):
         raise Refused("a malformed tensor")
-    flat = storage.flat
-    last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))  # type: ignore[call-overload]
+    shape, steps, count = tuple(size), tuple(stride), storage.count  # type: ignore[arg-type]
+    last = offset + sum((n - 1) * step for n, step in zip(shape, steps, strict=True))  # type: ignore[operator]
     # The second: a tensor whose rows are one and the same could fill the memory.
-    if 0 not in size and (last >= flat.size or math.prod(size) > flat.size):  # type: ignore[arg-type, operator]
+    if 0 not in shape and (last >= count or math.prod(shape) > count):
         raise Refused("a tensor larger than its data")
-    steps = [step * flat.itemsize for step in stride]  # type: ignore[attr-defined]
-    made = ArrayStandIn()
-    made.value = np.ndarray(size, flat.dtype, flat, offset * flat.itemsize, steps).copy()  # type: ignore[call-overload, operator]
-    return made
+    return TensorStandIn(storage, offset if 0 not in shape else 0, shape, steps)  # type: ignore[arg-type]
 
 
-def _parameter(data: object, *_: object) -> ArrayStandIn:
-    if not isinstance(data, ArrayStandIn):
+def _parameter(data: object, *_: object) -> ArrayStandIn | TensorStandIn:
+    if not isinstance(data, ArrayStandIn | TensorStandIn):
         raise Refused("a malformed tensor")
     return data
 

@@ -1,17 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Files that users brought, converted: one safetensors file a part in the data folder, with where it comes from.
 
-What stands in a part, by its kind; networks have their published names (`backend.networks`), S is the number of shapes:
+What stands in a part, by its kind; networks have their published names (`backend.networks`), S is the number of shapes. Numbers are float32 or as stated,
+indices int32, counters of networks int64:
 
 | kind | arrays |
 |---|---|
-| flame2020, flame2023, flame2023_open | v_template (V,3), shapedirs (V,3,S), posedirs (36,3V), J_regressor (5,V), weights (V,5), f (F,3) int32; the setting `expressions` says how many of the last shapes are expressions |
+| flame2020, flame2023, flame2023_open | v_template (V,3), shapedirs (V,3,S), posedirs (36,3V), J_regressor (5,V), weights (V,5), f (F,3) int32; the settings `identities` and `expressions` say how many of the shapes are which, expressions last; name female, male or no_jaw of those variants, emoca of the one in an EMOCA checkpoint |
 | head_template | uv (T,2) v up, uv_faces (F,3) int32, faces (F,3) int32 |
 | landmark_embedding | static_faces (51,), static_barycentric (51,3), dynamic_faces (79,17), dynamic_barycentric (79,17,3), full_faces (68,), full_barycentric (68,3) |
 | mediapipe_embedding | faces (105,), barycentric (105,3), indices (105,) |
 | eyelids | offsets (V,3) metres; `name` is left or right, the person's |
 | flame_masks | one (N,) int32 array of vertices for each region, by its name |
-| albedo_space | mean (P,P,3), components (P,P,3,K), 0 to 1, RGB; `name` is bfm or flame |
+| albedo_space | mean (P,P,3), components (P,P,3,K), 0 to 1, RGB, the first K = 50 of the file; `name` is bfm or flame |
 | texture_data | pixels (N,) row * 256 + column, faces (M,3) of them, corners (N,3) vertices, barycentric (N,3) |
 | fixed_displacement | displacement (256,256) metres |
 | uv_masks | mask (256,256) 0 to 1; `name` is face or face_eye |
@@ -22,28 +23,35 @@ What stands in a part, by its kind; networks have their published names (`backen
 | emotion_network | backbone.*, linear.* |
 | emotion_mlp | model.* |
 | face_recognition | the ResNet-50 of VGGFace2, without a prefix |
+
+What comes out of an EMOCA checkpoint beside its networks has the name emoca, the mask its usual one, and stands behind
+files of their own kind. A part that is changed most lately is the one that is used where no name is asked for.
 """  # noqa: E501
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
-from torch import Tensor
 
+from backend.weights.stored import Readable, readable
+from backend.weights.tensor_file import write_tensors
 from blender_addon.contract.errors import ErrorCode, MienError
 from blender_addon.contract.files import atomic_write, file_error, make_folder
 from blender_addon.contract.places import models_dir
+
+if TYPE_CHECKING:  # takes a second to load, and lists of parts need none of it
+    from torch import Tensor
 
 PartKind = Literal[
     "flame2020", "flame2023", "flame2023_open", "head_template", "landmark_embedding", "mediapipe_embedding", "eyelids",
@@ -53,6 +61,10 @@ PartKind = Literal[
 SUFFIX = ".safetensors"
 FORMAT = 1
 _HEADER = "mien"
+_UNFIT = re.compile(r"^\.+|[^A-Za-z0-9_.+-]")
+_LONGEST_NAME = 80
+_TICK = 10_000_000
+"""Nanoseconds by which one part is newer than another: some file systems round."""
 _REMEDY = "Add the original file again with 'mien models add'."
 
 
@@ -76,46 +88,93 @@ class Part:
     sha256: str
     settings: Mapping[str, str]
 
-    def arrays(self) -> dict[str, np.ndarray]:
-        """All its arrays.
+    def arrays(self, *names: str) -> dict[str, np.ndarray]:
+        """Its arrays, all or those named.
 
         Raises:
             MienError: MISSING_FILE, NOT_PERMITTED or BAD_HEAD for a file that is damaged.
+            KeyError: There is none of a name.
         """
-        return {name: tensor.numpy() for name, tensor in self.tensors().items()}
+        with _opened(self.path, "np") as file:
+            there = list(file.keys())  # no mapping
+            if unknown := set(names) - set(there):
+                raise KeyError(min(unknown))
+            return {name: file.get_tensor(name) for name in names or there}
 
     def tensors(self, prefix: str = "") -> dict[str, Tensor]:
         """Its tensors whose names begin with `prefix`, by the rest of their names. Raises as `arrays` does."""
-        with _opened(self.path) as file:
+        with _opened(self.path, "pt") as file:
             names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118  # no mapping
             return {name.removeprefix(prefix): file.get_tensor(name) for name in names}
+
+    @property
+    def size(self) -> int:
+        """Bytes on the disk; 0 where it has gone."""
+        try:
+            return self.path.stat().st_size
+        except OSError:
+            return 0
 
 
 def write_part(
     kind: PartKind,
-    arrays: Mapping[str, np.ndarray],
+    arrays: Mapping[str, np.ndarray | Readable],
     *,
     origin: str,
     sha256: str,
     name: str = "",
     settings: Mapping[str, str] = MappingProxyType({}),
     folder: Path | None = None,
+    first: bool = True,
+    told: Callable[[int], None] = lambda _: None,
 ) -> Part:
     """Store a converted file, whole or not at all; it replaces the part of the same kind and name.
 
+    Args:
+        kind, name, origin, sha256, settings: See `Part`; the name is made fit for a file's.
+        arrays: What the table above says, in memory or to be read one by one.
+        folder: Of the parts; the data folder's by default.
+        first: Whether it is used before the others of its kind, or after them.
+        told: Gets the number of bytes after each array.
+
     Raises:
-        MienError: NO_SPACE, NOT_PERMITTED.
+        MienError: NO_SPACE, NOT_PERMITTED, or what reading an array raises.
     """
     folder = folder or parts_dir()
     make_folder(folder, private=True)
+    name = _UNFIT.sub("_", name)[:_LONGEST_NAME]
     path = folder / f"{kind}{'.' if name else ''}{name}{SUFFIX}"
+    others = [part for part in parts(kind, folder) if part.path != path]
     about = {"format": FORMAT, "kind": kind, "name": name, "origin": origin, "sha256": sha256} | {
         "settings": dict(settings)
     }
-    content = {key: np.ascontiguousarray(value) for key, value in arrays.items()}
-    data = save(content, {_HEADER: json.dumps(about)})
-    atomic_write(path, partial(_write, data))
-    return Part(kind, path, name, origin, sha256, MappingProxyType(dict(settings)))
+    content = {key: readable(value) for key, value in arrays.items()}
+    atomic_write(path, lambda file: write_tensors(file, content, {_HEADER: json.dumps(about)}, told))
+    part = Part(kind, path, name, origin, sha256, MappingProxyType(dict(settings)))
+    use(part, first=first, others=others)
+    return part
+
+
+def use(part: Part, *, first: bool = True, others: Sequence[Part] | None = None) -> None:
+    """Let a part be the one of its kind that is used where no name is asked for, or the last that would be.
+
+    Args:
+        part: The part.
+        first: Or last.
+        others: Those of its kind; looked for where None.
+
+    Raises:
+        MienError: MISSING_FILE, NOT_PERMITTED.
+    """
+    if others is None:
+        others = [other for other in parts(part.kind, part.path.parent) if other.path != part.path]
+    try:
+        times = [other.path.stat().st_mtime_ns for other in others]
+        now = time.time_ns()
+        stamp = max([now, *(at + _TICK for at in times)]) if first else min([now, *(at - _TICK for at in times)])
+        os.utime(part.path, ns=(stamp, stamp))
+    except OSError as error:
+        raise file_error(part.path, error) from error
 
 
 def read_part(path: Path) -> Part:
@@ -124,7 +183,7 @@ def read_part(path: Path) -> Part:
     Raises:
         MienError: MISSING_FILE, NOT_PERMITTED or BAD_HEAD.
     """
-    with _opened(path) as file:
+    with _opened(path, "np") as file:
         try:
             about = json.loads((file.metadata() or {})[_HEADER])
             if about["format"] != FORMAT or about["kind"] not in get_args(PartKind):
@@ -142,7 +201,7 @@ def parts(kind: PartKind | None = None, folder: Path | None = None) -> tuple[Par
     except FileNotFoundError:
         return ()
     found = []
-    for path in sorted(paths, key=lambda path: (-path.stat().st_mtime_ns, path.name)):
+    for path in sorted(paths, key=lambda path: (-_changed(path), path.name)):
         with suppress(MienError):
             if kind is None or path.name.split(".")[0] == kind:
                 found.append(read_part(path))
@@ -154,19 +213,22 @@ def find(kind: PartKind, name: str = "", folder: Path | None = None) -> Part | N
     return next((part for part in parts(kind, folder) if not name or part.name == name), None)
 
 
+def _changed(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:  # removed in the meantime
+        return 0
+
+
 def parts_dir() -> Path:
     """Folder of the parts."""
     return models_dir() / "added"
 
 
-def _write(data: bytes, file: object) -> None:
-    file.write(data)  # type: ignore[attr-defined]
-
-
-def _opened(path: Path) -> safe_open:
+def _opened(path: Path, framework: Literal["np", "pt"]) -> safe_open:
     try:
         os.stat(path)
-        return safe_open(path, framework="pt")
+        return safe_open(path, framework=framework)
     except OSError as error:
         raise file_error(path, error, "read") from error
     except SafetensorError as error:
@@ -175,5 +237,3 @@ def _opened(path: Path) -> safe_open:
 
 def _damaged(path: Path) -> MienError:
     return MienError(ErrorCode.BAD_HEAD, f"{path} is damaged.", _REMEDY, {"path": str(path)})
-
-

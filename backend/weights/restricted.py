@@ -8,33 +8,32 @@ numpy, chumpy, scipy.sparse and torch would build becomes plain arrays.
 from __future__ import annotations
 
 import errno
-import io
 import math
 import os
 import pickle
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
-from backend.weights.constructors import (
-    ArrayStandIn,
-    ChumpyStandIn,
-    ObjectStandIn,
-    Refused,
-    SparseStandIn,
-    StorageKindStandIn,
-    StorageStandIn,
-    constructor,
-)
+from backend.weights.constructors import Refused, StorageKindStandIn, StorageStandIn, constructor
+from backend.weights.plain import Keep, plain
+from backend.weights.stored import StoredArray
 from backend.weights.torch_files import LEGACY_MAGIC, Storages, find_pickle, read_legacy, read_zip
 from blender_addon.contract.errors import ErrorCode, MienError
 from blender_addon.contract.files import MAX_ARRAY_BYTES, file_error
 
+MAX_FILE_BYTES = 16 << 30
+"""Largest file whose arrays are read one by one: checkpoints with all that training leaves in them have some GiB."""
+MAX_PICKLE_BYTES = 1 << 30
+"""Largest description of tensors in such a file; the published ones have less than 1 MiB."""
+_LEGACY_START_BYTES = 32
+_PORTION = 1 << 24
 _REMEDY = "Download the file anew from its publisher; if it is the original, it is of a kind Mien does not know."
 # What a damaged or forged pickle raises from inside the unpickler, depending on where it breaks.
 _BROKEN = (
@@ -55,17 +54,6 @@ _BROKEN = (
     zipfile.BadZipFile,
     zlib.error,
 )
-
-
-class Unreadable:
-    """Stands for an object of a known library whose value Mien cannot work out.
-
-    Attributes:
-        name: its class.
-    """
-
-    def __init__(self, name: str) -> None:
-        self.name = name
 
 
 class _Unpickler(pickle._Unpickler):  # type: ignore[name-defined, misc]
@@ -105,130 +93,137 @@ def load_restricted(path: str | os.PathLike[str], *, code: ErrorCode = ErrorCode
             something) or "damaged".
     """
     details: dict[str, object] = {"path": str(path)}
-    try:
+    with _explained(path, code):
         if os.path.getsize(path) > MAX_ARRAY_BYTES:
             raise MienError(ErrorCode.TOO_LARGE, f"{path} is larger than any such file.", _REMEDY, details)
         with open(path, "rb") as file:
-            return _read(file)
+            return _read(file, None)
+
+
+@contextmanager
+def open_restricted(path: str | os.PathLike[str], *, code: ErrorCode = ErrorCode.BAD_HEAD) -> Iterator[object]:
+    """As `load_restricted`, but the arrays of a `.npz` and of a file of `torch.save` stay in the file, as
+    `StoredArray`, until they are read one by one; so such a file may have up to `MAX_FILE_BYTES`.
+
+    Raises:
+        MienError: As `load_restricted` does, and from reading an array.
+    """
+    details: dict[str, object] = {"path": str(path)}
+    with ExitStack() as stack:
+        with _explained(path, code):
+            if os.path.getsize(path) > MAX_FILE_BYTES:
+                raise MienError(ErrorCode.TOO_LARGE, f"{path} is larger than any such file.", _REMEDY, details)
+            file = stack.enter_context(open(path, "rb"))
+
+            def keep(shape: tuple[int, ...], dtype: np.dtype, read: Callable[[], np.ndarray]) -> StoredArray:
+                def explained() -> np.ndarray:
+                    with _explained(path, code):
+                        return read()
+
+                return StoredArray(shape, dtype, explained)
+
+            content = _read(file, keep)
+        yield content
+
+
+@contextmanager
+def _explained(path: str | os.PathLike[str], code: ErrorCode) -> Iterator[None]:
+    """What goes wrong with a file as an error for the user."""
+    details: dict[str, object] = {"path": str(path)}
+    try:
+        yield
     except OSError as error:
         raise file_error(path, error, "read") from error
     except Refused as error:
         message = f"{path} was not opened: it holds {error}, which a file of numbers has no use for."
         raise MienError(code, message, _REMEDY, details | {"cause": "code"}) from error
     except _BROKEN as error:
-        message = f"{path} is damaged or not a file of arrays ({type(error).__name__})."
+        message = f"{path} is damaged, cut off or not a file of arrays ({type(error).__name__})."
         raise MienError(code, message, _REMEDY, details | {"cause": "damaged"}) from error
 
 
-def _read(file: BinaryIO) -> object:
+def _read(file: BinaryIO, keep: Keep | None) -> object:
     start = file.read(6)
+    size = file.seek(0, os.SEEK_END)
     file.seek(0)
     if start.startswith(b"PK\x03\x04"):
-        return _read_archive(file)
-    return _read_npy(file) if start == b"\x93NUMPY" else _unpickle(file)
+        return _read_archive(file, keep)
+    if start == b"\x93NUMPY":
+        return _read_npy(file, size)
+    return _unpickle(file, size, keep)
 
 
-def _read_archive(file: BinaryIO) -> object:
+def _read_archive(file: BinaryIO, keep: Keep | None) -> object:
     try:
-        return _read_members(file)
+        return _read_members(file, keep)
     except OSError as error:
         if error.errno != errno.EINVAL:
             raise
         raise zipfile.BadZipFile from error  # it names a place before its beginning
 
 
-def _read_members(file: BinaryIO) -> object:
-    with zipfile.ZipFile(file) as archive:
-        members = archive.infolist()
-        if sum(member.file_size for member in members) > MAX_ARRAY_BYTES:
-            raise Refused("more data than fits into memory")
-        if pickled := find_pickle(archive.namelist()):
-            return _plain(read_zip(archive, pickled, _load), {})
-        read = {}
-        for member in members:
-            with archive.open(member) as stream:
-                read[Path(member.filename).stem] = _read_npy(io.BytesIO(stream.read()))
-        return read
+def _read_members(file: BinaryIO, keep: Keep | None) -> object:
+    archive = zipfile.ZipFile(file)  # not closed here: what stays in the file is read later; the file is the caller's
+    members = archive.infolist()
+    if sum(member.file_size for member in members) > (MAX_FILE_BYTES if keep else MAX_ARRAY_BYTES):
+        raise Refused("more data than fits into memory")
+    if pickled := find_pickle(archive.namelist()):
+        if archive.getinfo(pickled).file_size > MAX_PICKLE_BYTES:
+            raise Refused("a description larger than any")
+        return plain(read_zip(archive, pickled, _load), keep)
+    return {Path(member.filename).stem: _read_member(archive, member, keep) for member in members}
 
 
-def _read_npy(file: BinaryIO) -> object:
+def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, keep: Keep | None) -> object:
+    def whole() -> object:
+        with archive.open(member) as stream:
+            return _read_npy(stream, member.file_size)  # type: ignore[arg-type]
+
+    if keep is None:
+        return whole()
+    with archive.open(member) as stream:
+        shape, _, dtype = _npy_header(stream)  # type: ignore[arg-type]
+    return whole() if dtype.hasobject else keep(shape, dtype, whole)  # type: ignore[arg-type]
+
+
+def _npy_header(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype]:
     version = np.lib.format.read_magic(file)
     header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, fortran, dtype = header(file)
+    return header(file)
+
+
+def _read_npy(file: BinaryIO, size: int) -> object:
+    """An array from a file of `size` bytes, straight into its own memory."""
+    shape, fortran, dtype = _npy_header(file)
     if dtype.hasobject:
-        return _unpickle(file)
-    count = math.prod(shape)
-    data = file.read(count * dtype.itemsize)
-    return np.frombuffer(data, dtype, count).reshape(shape, order="F" if fortran else "C").copy()
+        return _unpickle(file, 0, None)
+    if math.prod(shape) * dtype.itemsize > size:
+        raise ValueError("an array larger than its file")
+    flat = np.empty(math.prod(shape), dtype)
+    rest = memoryview(flat.view(np.uint8))
+    while len(rest):
+        count = file.readinto(rest[:_PORTION])  # type: ignore[attr-defined]
+        if not count:
+            raise EOFError("an array that is cut off")
+        rest = rest[count:]
+    return flat.reshape(shape, order="F" if fortran else "C")
 
 
-def _unpickle(file: BinaryIO) -> object:
+def _unpickle(file: BinaryIO, size: int, keep: Keep | None) -> object:
+    if keep and size > MAX_ARRAY_BYTES and not _is_legacy(file):
+        raise Refused("more data than fits into memory")
     content = _load(file, None)
     if type(content) is int and content == LEGACY_MAGIC:
-        size = file.seek(0, os.SEEK_END)
-        file.seek(0)
-        _load(file, None)
         content = read_legacy(file, size, _load)
-    return _plain(content, {})
+    return plain(content, keep)
+
+
+def _is_legacy(file: BinaryIO) -> bool:
+    """Whether only the descriptions in a pickle are pickled, and the numbers lie behind them."""
+    start = file.read(_LEGACY_START_BYTES)
+    file.seek(0)
+    return LEGACY_MAGIC.to_bytes(10, "little") in start
 
 
 def _load(file: BinaryIO, storages: Storages | None) -> object:
     return _Unpickler(file, storages).load()
-
-
-def _plain(value: object, done: dict[int, object]) -> object:
-    """Replace the stand-ins by arrays, all through the containers; shared and circular references stay so."""
-    if id(value) in done:
-        return done[id(value)]
-    if isinstance(value, dict):
-        if not all(isinstance(key, str | int | float | bytes) for key in value):
-            raise Refused("a dictionary with unusual keys")
-        made: dict[object, object] = {}
-        done[id(value)] = made
-        made.update({key: _plain(item, done) for key, item in value.items()})
-        return made
-    if isinstance(value, list):
-        filled: list[object] = []
-        done[id(value)] = filled
-        filled.extend(_plain(item, done) for item in value)
-        return filled
-    if isinstance(value, tuple):
-        done[id(value)] = parts = tuple(_plain(item, done) for item in value)
-        return parts
-    if isinstance(value, set | frozenset | bytearray):
-        return Unreadable(type(value).__name__)
-    if isinstance(value, ArrayStandIn):
-        return (
-            _plain(value.value, done) if isinstance(value.value, list | dict | tuple | ObjectStandIn) else value.value
-        )
-    if isinstance(value, ChumpyStandIn):
-        inner = _plain(value.state.get("x"), done)
-        return inner if isinstance(inner, np.ndarray) else Unreadable(type(value).name)
-    if isinstance(value, SparseStandIn):
-        state = {str(key): _plain(item, done) for key, item in value.state.items()}
-        done[id(value)] = dense = _dense(type(value).name, state)
-        return dense
-    if value is None or isinstance(value, bool | int | float | complex | str | bytes | np.generic | np.ndarray):
-        return value
-    raise Refused(f"an object of type {type(value).__name__}")
-
-
-def _dense(name: str, state: Mapping[str, object]) -> np.ndarray:
-    """A scipy.sparse matrix as a dense array."""
-    shape = state.get("_shape", state.get("shape"))
-    rows, columns = (int(n) for n in shape)  # type: ignore[attr-defined, union-attr]
-    data = np.asarray(state["data"])
-    if min(rows, columns) < 0 or rows * columns * data.itemsize > MAX_ARRAY_BYTES:
-        raise Refused("a sparse matrix of an impossible size")
-    if ".coo_" in name:
-        pair = state["coords"] if "coords" in state else (state["row"], state["col"])
-        across, down = (np.asarray(part) for part in pair)  # type: ignore[attr-defined]
-    else:
-        pointers, minor = np.asarray(state["indptr"]), np.asarray(state["indices"])
-        major = np.repeat(np.arange(len(pointers) - 1), np.diff(pointers))
-        across, down = (major, minor) if ".csr_" in name else (minor, major)
-    if len(across) and (min(across.min(), down.min()) < 0 or across.max() >= rows or down.max() >= columns):
-        raise ValueError("indices outside the matrix")
-    dense = np.zeros((rows, columns), data.dtype)
-    np.add.at(dense, (across, down), data)
-    return dense

@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The two containers of `torch.save`: a zip of a pickle and its numbers, and before torch 1.6 pickles with the numbers
-behind them. The pickles are read by whoever calls; here are the numbers that they refer to.
+behind them. The pickles are read by whoever calls; here are the numbers that they refer to, which stay in the file
+until they are wanted.
 """
 
 from __future__ import annotations
 
+import os
 import struct
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from functools import partial
 from typing import BinaryIO
 
 import numpy as np
@@ -43,14 +46,17 @@ def read_zip(archive: zipfile.ZipFile, pickle_name: str, read: ReadPickle) -> ob
     """
     prefix = pickle_name.removesuffix(PICKLE)
     order = archive.read(f"{prefix}byteorder") if f"{prefix}byteorder" in archive.namelist() else b"little"
-    done: dict[str, StorageStandIn] = {}
+    sign = ">" if order == b"big" else "<"
+    known: dict[str, StorageStandIn] = {}
 
     def storages(pid: object) -> StorageStandIn:
         kind, key, count = _checked(pid)
-        if key not in done:
-            data = archive.read(f"{prefix}data/{key}")
-            done[key] = StorageStandIn(_numbers(data, kind, count, ">" if order == b"big" else "<"))
-        return _of_kind(done[key], kind)
+        if key not in known:
+            member = archive.getinfo(f"{prefix}data/{key}")
+            if count * kind.itemsize > member.file_size:
+                raise ValueError("a storage larger than its file")
+            known[key] = StorageStandIn(kind.dtype, count, lambda: _numbers(archive.read(member), kind, count, sign))
+        return _of_kind(known[key], kind)
 
     with archive.open(pickle_name) as file:
         return read(file, storages)
@@ -58,8 +64,6 @@ def read_zip(archive: zipfile.ZipFile, pickle_name: str, read: ReadPickle) -> ob
 
 def read_legacy(file: BinaryIO, size: int, read: ReadPickle) -> object:
     """What an old `torch.save` wrote, from behind its first pickle, the magic number, on.
-
-    The tensors come before their numbers, so the pickle is read twice: first with zeros, to get behind it.
 
     Args:
         file: The file.
@@ -73,38 +77,41 @@ def read_legacy(file: BinaryIO, size: int, read: ReadPickle) -> object:
         raise ValueError("another version of the container")
     system = read(file, None)
     order = "<" if not isinstance(system, dict) or system.get("little_endian", True) else ">"
-    start = file.tell()
     kinds: dict[str, StorageKindStandIn] = {}
-    blank: dict[str, StorageStandIn] = {}
+    known: dict[str, StorageStandIn] = {}
+    places: dict[str, int] = {}
 
-    def zeros(pid: object) -> StorageStandIn:
+    def fetch(key: str, count: int) -> np.ndarray:
+        file.seek(places[key])
+        return _numbers(file.read(count * kinds[key].itemsize), kinds[key], count, order)
+
+    def storages(pid: object) -> StorageStandIn:
         kind, key, count = _checked(pid)
-        if sum(made.flat.nbytes for made in blank.values()) + count * kind.itemsize > size:
-            raise Refused("a tensor larger than the file")
-        if key not in blank:
+        if key not in known:
+            if count * kind.itemsize > size:
+                raise Refused("a tensor larger than the file")
             kinds[key] = kind
-            blank[key] = StorageStandIn(_numbers(bytes(count * kind.itemsize), kind, count, order))
-        return _of_kind(blank[key], kind)
+            known[key] = StorageStandIn(kind.dtype, count, partial(fetch, key, count))
+        return _of_kind(known[key], kind)
 
-    read(file, zeros)
+    content = read(file, storages)
     keys = read(file, None)
     if not isinstance(keys, list) or set(keys) != set(kinds):
         raise ValueError("storages that do not belong to the tensors")
-    real = {key: _legacy_storage(file, kinds[key], order, size) for key in keys}
-    file.seek(start)
-    return read(file, lambda pid: _real(real, pid))
+    # The tensors come before their numbers.
+    for key in keys:
+        places[key] = _behind_count(file, known[key].count)
+        end = file.seek(known[key].count * kinds[key].itemsize, os.SEEK_CUR)
+        if end > size:
+            raise ValueError("numbers that are not there")
+    return content
 
 
-def _legacy_storage(file: BinaryIO, kind: StorageKindStandIn, order: str, size: int) -> StorageStandIn:
+def _behind_count(file: BinaryIO, expected: int) -> int:
     (count,) = _COUNT.unpack(file.read(_COUNT.size))
-    if not 0 <= count * kind.itemsize <= size:
-        raise Refused("a tensor larger than the file")
-    return StorageStandIn(_numbers(file.read(count * kind.itemsize), kind, count, order))
-
-
-def _real(storages: Mapping[str, StorageStandIn], pid: object) -> StorageStandIn:
-    kind, key, _ = _checked(pid)
-    return _of_kind(storages[key], kind)
+    if count != expected:
+        raise Refused("a tensor larger than its data" if count < expected else "numbers that no tensor has")
+    return file.tell()
 
 
 def _checked(pid: object) -> tuple[StorageKindStandIn, str, int]:
@@ -120,7 +127,7 @@ def _checked(pid: object) -> tuple[StorageKindStandIn, str, int]:
 
 
 def _of_kind(storage: StorageStandIn, kind: StorageKindStandIn) -> StorageStandIn:
-    if storage.flat.dtype != kind.dtype:
+    if storage.dtype != kind.dtype:
         raise Refused("one tensor's numbers as two types")
     return storage
 

@@ -13,6 +13,7 @@ import numpy as np
 from .. import compat
 from ..contract.errors import ErrorCode, MienError
 from ..contract.take import Take
+from ..detail.wrinkles import put_wrinkles
 from . import scene_time
 from .channels import shot_starts
 from .curves import checksum, put_curves
@@ -117,7 +118,8 @@ def key_take(mesh_object: Any, take: Take, plan: scene_time.Plan, options: Apply
     mark(action, record)
     _set_values(parts, curves.rig, curves.keys)
     note_origin(mesh_object, take, origin)
-    return Applied(action.name, key_action.name, float(frames[0]), float(frames[-1]), plan.warnings)
+    warnings = plan.warnings + put_wrinkles(mesh_object, take, options.take_file, frames)
+    return Applied(action.name, key_action.name, float(frames[0]), float(frames[-1]), warnings)
 
 
 def action_name(head: str, take: Take) -> str:

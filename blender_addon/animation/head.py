@@ -116,7 +116,10 @@ def require_same_head(mesh_object: Any, take: Take) -> None:
         message = (
             f"The take belongs to the head '{take.meta.head_id}', but '{mesh_object.name}' is another ('{head_id}')."
         )
-        remedy = f"Select a head of the kind '{take.meta.head_id}', or capture the source again."
+        remedy = (
+            f"Select a head of the kind '{take.meta.head_id}', convert the take with 'mien convert', or capture the "
+            "source again."
+        )
         raise MienError(ErrorCode.WRONG_HEAD, message, remedy, {"cause": "head"})
 
 

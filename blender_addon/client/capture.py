@@ -7,12 +7,14 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 from enum import Enum, auto
+from pathlib import Path
 
 from ..contract.errors import ErrorCode, MienError
 from ..contract.messages import Cancel, GetResults, JobState, JobStatus, LiveAction, Reply, Results, Submit
 from ..contract.options import CaptureOptions
 from ..contract.take import Take
 from .connection import Connection
+from .displacement import MapFetch
 from .events import CaptureFailed, CaptureFinished, Event, PreviewReady, Progress, RequestFailed
 from .live import LiveActions
 from .preview import PreviewPull
@@ -31,6 +33,7 @@ class _Phase(Enum):
     WAITING = auto()
     UPLOADING = auto()
     RUNNING = auto()
+    NEEDS_MAPS = auto()
     NEEDS_HEADS = auto()
     OVER = auto()
 
@@ -44,6 +47,7 @@ class Capture:
         attempt: See `messages.Submit`; with `attach` 0 to run again only what was interrupted.
         want_head: Called with the hash of each head that the takes need; says whether it is in the cache now.
         attach: The backend has the job from before: ask how it stands, and submit it only where that is needed.
+        maps_folder: Where displacement maps go; None to leave them at the backend.
 
     Attributes:
         attempt: Number of its last run, as far as known.
@@ -51,13 +55,21 @@ class Capture:
     """
 
     def __init__(
-        self, job: str, options: CaptureOptions, attempt: int, want_head: Callable[[str], bool], attach: bool = False
+        self,
+        job: str,
+        options: CaptureOptions,
+        attempt: int,
+        want_head: Callable[[str], bool],
+        attach: bool = False,
+        maps_folder: Path | None = None,
     ) -> None:
         self.job = job
         self.options = options
         self.attempt = attempt
         self._want_head = want_head
         self._attach = attach
+        self._maps_folder = maps_folder
+        self._maps: MapFetch | None = None
         self._may_be_unknown = not attach
         self._phase = _Phase.WAITING
         self._upload: UploadQueue | None = None
@@ -110,6 +122,8 @@ class Capture:
             if self._phase is _Phase.RUNNING and self._accepted:
                 self._previews.step(link, now)
                 self._actions.step(link, now)
+            if self._phase is _Phase.NEEDS_MAPS:
+                self._step_maps()
             if self._phase is _Phase.NEEDS_HEADS:
                 self._finish_with_heads()
         except MienError as error:
@@ -215,14 +229,28 @@ class Capture:
 
     def _note_finished(self, status: JobStatus) -> None:
         self.attempt = max(self.attempt, status.attempt)
-        if status.attempt > 1 and not self._fetched_anew:
-            # Takes that came before the end may be those of an earlier run, which the last one has replaced since.
+        if (status.attempt > 1 or "displacement" in self._report) and not self._fetched_anew:
+            # Takes that came before the end may be those of an earlier run, which the last one has replaced since, or
+            # do not name their displacement maps yet.
             self._fetched_anew = True
             self._takes.clear()
             self._ask_results()
             return
+        if self._maps_folder is not None and any(take.meta.displacement for take in self._takes):
+            self._maps = MapFetch(self.job, self._takes, self._maps_folder)
+            self._phase = _Phase.NEEDS_MAPS
+            return
         self._phase = _Phase.NEEDS_HEADS
         self._finish_with_heads()
+
+    def _step_maps(self) -> None:
+        maps = self._maps
+        maps.step(self._link, self._now)
+        if not maps.over:
+            self._tell("wrinkles", maps.done, "Fetching wrinkles")
+            return
+        self._takes = list(maps.takes)
+        self._phase = _Phase.NEEDS_HEADS
 
     def _next_attempt(self, status: JobStatus) -> int | None:
         """With which number a job that did not finish is run again; None where it is not."""
@@ -249,6 +277,8 @@ class Capture:
         self._state = None
         self._previews.reset()
         self._actions.reset()
+        if self._maps is not None:
+            self._maps.reset()
         if self._phase is not _Phase.RUNNING:
             return
         if self._cancelled:
@@ -263,7 +293,8 @@ class Capture:
         missing = [sha256 for sha256 in wanted if not self._want_head(sha256)]
         if not missing:
             self._phase = _Phase.OVER
-            self._events.append(CaptureFinished(self.job, tuple(self._takes), self._report))
+            problems = self._maps.problems if self._maps else ()
+            self._events.append(CaptureFinished(self.job, tuple(self._takes), self._report, problems))
 
     def _on_preview(self, takes: tuple[Take, ...]) -> None:
         if self.over or self._cancelled:

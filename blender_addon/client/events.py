@@ -81,11 +81,13 @@ class CaptureFinished:
         job: Which one.
         takes: One for each person.
         report: What the backend says about it.
+        problems: Sentences about what could not be fetched.
     """
 
     job: str
     takes: tuple[Take, ...]
     report: dict[str, object]
+    problems: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,6 +136,47 @@ class ModelsListed:
     """The backend told which engines and heads it has."""
 
     models: Models
+
+
+@dataclass(frozen=True)
+class AddingGoesOn:
+    """Model files are being taken over.
+
+    Attributes:
+        adding: Id of the request.
+        done: How much of it, 0 to 1.
+        message: A phrase for the panel; may be empty.
+    """
+
+    adding: str
+    done: float
+    message: str
+
+
+@dataclass(frozen=True)
+class FilesAdded:
+    """Model files were taken over; ModelsListed follows.
+
+    Attributes:
+        adding: Id of the request.
+        news: What was added, a sentence each.
+    """
+
+    adding: str
+    news: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class AddingFailed:
+    """Model files could not be taken over, or not all of them; ModelsListed follows.
+
+    Attributes:
+        adding: Id of the request.
+        error: What happened and what to do.
+    """
+
+    adding: str
+    error: MienError
 
 
 @dataclass(frozen=True)
@@ -223,6 +266,9 @@ Event = (
     | TakeExported
     | ExportFailed
     | ModelsListed
+    | AddingGoesOn
+    | FilesAdded
+    | AddingFailed
     | JobsListed
     | OverlayReady
     | RequestFailed

@@ -41,10 +41,16 @@ class HeadFetch:
             if self._cache.has(sha256):
                 return True
             self._asked.add(sha256)
-            self._questions.ask(GetHead(sha256), lambda reply: self._on_head(sha256, reply))
+            self._ask(sha256)
         return False
 
+    def _ask(self, sha256: str) -> None:
+        self._questions.ask(GetHead(sha256), lambda reply: self._on_head(sha256, reply))
+
     def _on_head(self, sha256: str, reply: Reply | MienError) -> None:
+        if isinstance(reply, Head) and reply.head is None:
+            self._ask(sha256)  # it is being loaded
+            return
         if isinstance(reply, Head) and reply.head.sha256 == sha256:
             self._cache.put(reply.head)
             return

@@ -7,6 +7,7 @@ A timer in Blender calls `Client.pump` and handles the events; tests call it dir
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..contract.errors import ErrorCode, MienError
@@ -16,9 +17,19 @@ from ..contract.options import CaptureOptions
 from ..contract.places import logs_dir
 from ..contract.take import Take
 from ..contract.version import VERSION
+from .adding import ModelAdding
 from .capture import Capture
 from .connection import Connection
-from .events import BackendRestarted, ClientState, Event, HeadFailed, ModelsListed, StateChanged
+from .events import (
+    AddingFailed,
+    BackendRestarted,
+    ClientState,
+    Event,
+    FilesAdded,
+    HeadFailed,
+    ModelsListed,
+    StateChanged,
+)
 from .exports import TakeExports
 from .head_fetch import HeadFetch
 from .heads import HeadCache
@@ -42,7 +53,7 @@ class Client:
         state: State of the backend.
         message: A phrase for the panel's state line.
         error: In the state FAILED what happened and what to do.
-        models: What the backend told about its engines and heads; empty until it is ready.
+        models: What the backend told last about its engines and heads; empty until it is ready.
     """
 
     def __init__(self, settings: ClientSettings) -> None:
@@ -53,12 +64,14 @@ class Client:
         self._events: list[Event] = []
         self._questions = Questions(self._tell)
         self._exports = TakeExports(self._tell)
+        self._adding = ModelAdding(self._tell_added)
         self._head_fetch = HeadFetch(self._cache, self._questions, self._tell, self._head_failed)
         self._wanted = False
         self._recovery = Recovery()
         self._launch: Launch | None = None
         self._next_hello = 0.0
         self._welcome: Welcome | None = None
+        self._told_models = False
         self._now = 0.0
         self.state = ClientState.STOPPED
         self.message = "Stopped"
@@ -84,7 +97,9 @@ class Client:
         """
         job = job or uuid.uuid4().hex
         self._attempts[job] = (options, attempt)
-        self._captures[job] = Capture(job, options, attempt, self._head_fetch.want)
+        maps = self._settings.takes_folder
+        self._captures[job] = Capture(job, options, attempt, self._want_for_capture, maps_folder=maps)
+        self.list_models()  # the takes need the heads as they are now
         self._wanted = True
         return job
 
@@ -106,7 +121,9 @@ class Client:
         """
         if job not in self._captures:
             self._attempts[job] = (options, attempt or 1)
-            self._captures[job] = Capture(job, options, attempt or 0, self._head_fetch.want, attach=True)
+            maps = self._settings.takes_folder
+            self._captures[job] = Capture(job, options, attempt or 0, self._want_for_capture, True, maps)
+            self.list_models()
             self._wanted = True
         return job
 
@@ -144,6 +161,27 @@ class Client:
         """Ask for the jobs on the backend's disk, to go on with after a restart; JobsListed follows."""
         self._questions.want_jobs()
         self._wanted = True
+
+    def list_models(self) -> None:
+        """Ask again which engines and heads there are, where the backend has told before; ModelsListed follows."""
+        if self._welcome is not None and self._welcome.ready:  # else it is asked anyway
+            self._questions.ask(ListModels(), self._on_models)
+
+    def add_models(self, paths: Sequence[str]) -> str:
+        """Let the backend of this machine take over files that the user brought; starts it if needed. FilesAdded or
+        AddingFailed follows, and AddingGoesOn before.
+
+        Args:
+            paths: Absolute paths of files and folders.
+
+        Returns:
+            Id of the request.
+
+        Raises:
+            MienError: BAD_MESSAGE for paths that are not absolute.
+        """
+        self._wanted = True
+        return self._adding.add(paths)
 
     def list_formats(self) -> None:
         """Ask in which formats takes can be written; FormatsListed follows."""
@@ -253,6 +291,7 @@ class Client:
             return
         self._questions.step(link, self._now)
         self._exports.step(link, self._now)
+        self._adding.step(link, self._now)
         may_upload = True
         for capture in list(self._captures.values()):
             self._events += capture.step(link, self._now, self._welcome.remote, may_upload)
@@ -269,17 +308,31 @@ class Client:
             else:  # a problem may end with the next job: the backend tries again then
                 self._next_hello = self._now + (_PROBLEM_SECONDS if reply.problem else _GREET_SECONDS)
 
+    def _want_for_capture(self, sha256: str) -> bool:
+        """Whether a head is in the cache as the backend has it now, which it has to tell first."""
+        waits = not self._told_models and self._welcome is not None and self._welcome.problem is None
+        return not waits and self._head_fetch.want(sha256)
+
     def _on_models(self, reply: Reply | MienError) -> None:
+        self._told_models = True
         if isinstance(reply, Models):
             self.models = reply
             self._events.append(ModelsListed(reply))
             wanted = {capture.options.head for capture in self._captures.values()}
             for status in reply.heads:
-                if status.ready and status.id in wanted:
+                if not status.ready:
+                    continue
+                self._cache.expect(status.sha256, status.revision)
+                if status.id in wanted:
                     self._head_fetch.want(status.sha256)  # it travels while the capture computes
 
     def _tell(self, event: Event) -> None:
         self._events.append(event)
+
+    def _tell_added(self, event: Event) -> None:
+        self._tell(event)
+        if isinstance(event, (FilesAdded, AddingFailed)):  # some of them may be there in spite of a failure
+            self.list_models()
 
     def _head_failed(self, sha256: str, error: MienError) -> None:
         self._events.append(HeadFailed(sha256, error))
@@ -306,9 +359,11 @@ class Client:
         if self._launch:
             self._launch.close(0.0)
         self._launch = self._welcome = None
+        self._told_models = False
         self._head_fetch.reset()
         self._questions.backend_lost()
         self._exports.ask_again()
+        self._adding.ask_again()
         for capture in going_on:
             capture.backend_lost(error)
         self._events.append(BackendRestarted(error, tuple(capture.job for capture in going_on if not capture.over)))
@@ -324,8 +379,10 @@ class Client:
         if self._launch:
             self._launch.close(timeout)
         self._launch = self._welcome = None
+        self._told_models = False
         self._questions.clear()
         self._exports.give_up(error)
+        self._adding.give_up(error)
         self._head_fetch.reset()
         for capture in self._captures.values():
             capture.fail(error)

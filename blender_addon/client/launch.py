@@ -40,6 +40,7 @@ class ClientSettings:
         device: Where the child computes: auto, cpu, cuda, cuda:N, mps.
         threads: CPU threads of the child; None for its own choice.
         command: Run this instead of `python -m backend.cli serve` (tests).
+        takes_folder: Where takes are saved; gets their displacement maps. None to leave those at the backend.
     """
 
     heads_folder: Path
@@ -48,6 +49,7 @@ class ClientSettings:
     device: str = "auto"
     threads: int | None = None
     command: ChildCommand | None = None
+    takes_folder: Path | None = None
 
 
 def client_keys() -> KeyPair:

@@ -2,6 +2,7 @@
 """A take as ARKit tells a face: 52 weights, and the angles of the head and the eyes; and back again.
 
 A head whose channels carry ARKit's names needs no solving: its blinks are the eyelids and `jawOpen` is the jaw's turn.
+Takes on other heads carry the weights that the backend solved from where the head's vertices go, as `arkit`.
 """
 
 from __future__ import annotations
@@ -35,6 +36,10 @@ ANGLES = (
 """What Live Link Face adds to them."""
 BLINKS = ("eyeBlinkLeft", "eyeBlinkRight")
 JAW = "jawOpen"
+MOUTH_CLOSE = "mouthClose"
+"""Closes the lips of an open jaw; without one it means nothing."""
+SOLVED = "arkit"
+"""Name of the solved weights among a take's optional arrays."""
 JAW_OPEN = np.radians(24.226)
 """The jaw's turn about x at a full `jawOpen`, as measured on the lower teeth of the open head's data."""
 
@@ -80,12 +85,12 @@ def require_arkit(take: Take) -> None:
     Raises:
         MienError: CANNOT_EXPORT.
     """
-    if not has_arkit(take.meta.channels):
+    if not has_arkit(take.meta.channels) and SOLVED not in take.extra:
         message = (
             f"The take of {take.meta.source} is on the head '{take.meta.head_id}', whose "
             f"{len(take.meta.channels)} expression channels are not ARKit's."
         )
-        remedy = "Capture the source with the head 'open', which has ARKit's channels."
+        remedy = "Add ARKit's weights to the take with 'mien convert --arkit TAKE', or capture with the head 'open'."
         raise MienError(ErrorCode.CANNOT_EXPORT, message, remedy, {"cause": "channels"})
 
 
@@ -93,21 +98,28 @@ def arkit_curves(take: Take) -> ArkitCurves:
     """A take in ARKit's terms. Turns of the jaw other than its opening are none of them.
 
     Raises:
-        MienError: CANNOT_EXPORT for a head with other channels.
+        MienError: CANNOT_EXPORT for a head with other channels and no solved weights.
     """
     require_arkit(take)
-    values = dict(zip(take.meta.channels, take.expression.astype(np.float64).T, strict=True))
-    values |= dict(zip(BLINKS, take.eyelids.astype(np.float64).T, strict=True))
-    values[JAW] = take.jaw[:, 0].astype(np.float64) / JAW_OPEN
     head = rotations.multiply(rotations.to_quaternions(take.head_rotation), rotations.to_quaternions(take.neck))
     eyes = rotations.to_quaternions(take.eyes.reshape(-1, 2, 3))
     turns = np.concatenate((head[:, None], eyes), axis=1)
     return ArkitCurves(
         take.time,
-        np.stack([values[name] for name in CHANNELS], axis=1),
+        _weights(take),
         _angles(turns).reshape(len(take), -1),
         take.valid,
     )
+
+
+def _weights(take: Take) -> np.ndarray:
+    """(T, 52) float64."""
+    if not has_arkit(take.meta.channels):
+        return take.extra[SOLVED].astype(np.float64)
+    values = dict(zip(take.meta.channels, take.expression.astype(np.float64).T, strict=True))
+    values |= dict(zip(BLINKS, take.eyelids.astype(np.float64).T, strict=True))
+    values[JAW] = take.jaw[:, 0].astype(np.float64) / JAW_OPEN
+    return np.stack([values[name] for name in CHANNELS], axis=1)
 
 
 def take_arrays(curves: ArkitCurves, channels: Sequence[str]) -> dict[str, np.ndarray]:

@@ -41,6 +41,7 @@ class ErrorCode(StrEnum):
     BAD_MANIFEST = "bad_manifest"
     SHOTS_FAILED = "shots_failed"
     BAD_PROFILE = "bad_profile"
+    BAD_WEIGHTS = "bad_weights"
 
 
 def _exit_codes() -> dict[ErrorCode, int]:

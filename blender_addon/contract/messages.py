@@ -14,6 +14,7 @@ from types import MappingProxyType
 
 import numpy as np
 
+from .adding import AddModels, ModelsAdded
 from .errors import ErrorCode, MienError
 from .exporting import Exported, ExportTake, Formats, ListFormats
 from .head import HeadDescription
@@ -93,7 +94,9 @@ class ListModels:
 
 @dataclass(frozen=True)
 class GetHead:
-    """Send the head with this hash. Answered by `Head`."""
+    """Send the head with this hash: one that a take uses, or one of the store. Answered by `Head`, within a second;
+    repeated until that has the head.
+    """
 
     sha256: str
 
@@ -314,9 +317,9 @@ class Models:
 
 @dataclass(frozen=True, eq=False)
 class Head:
-    """One head."""
+    """One head; None while it is being loaded."""
 
-    head: HeadDescription
+    head: HeadDescription | None
 
 
 @dataclass(frozen=True)
@@ -397,17 +400,18 @@ class ErrorReply:
 
 
 _REQUESTS = (
-    Hello, ListModels, GetHead, Submit, GetStatus, GetResults, GetPreview, GetOverlay, GetDisplacement, ControlLive,
-    ListJobs, Cancel, BeginUpload, UploadChunk, ListFormats, ExportTake, Shutdown,
+    Hello, ListModels, AddModels, GetHead, Submit, GetStatus, GetResults, GetPreview, GetOverlay, GetDisplacement,
+    ControlLive, ListJobs, Cancel, BeginUpload, UploadChunk, ListFormats, ExportTake, Shutdown,
 )  # fmt: skip
 _REPLIES = (
-    Welcome, Models, Head, Status, Results, Preview, Overlay, Displacement, Jobs, Uploaded, Formats, Exported, Done,
-    ErrorReply,
+    Welcome, Models, ModelsAdded, Head, Status, Results, Preview, Overlay, Displacement, Jobs, Uploaded, Formats,
+    Exported, Done, ErrorReply,
 )  # fmt: skip
 
 Request = (
     Hello
     | ListModels
+    | AddModels
     | GetHead
     | Submit
     | GetStatus
@@ -427,6 +431,7 @@ Request = (
 Reply = (
     Welcome
     | Models
+    | ModelsAdded
     | Head
     | Status
     | Results

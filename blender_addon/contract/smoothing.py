@@ -11,6 +11,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from . import rotations
+from .arkit import CHANNELS, JAW, MOUTH_CLOSE, SOLVED
 from .errors import ErrorCode, MienError
 from .placement import face_place, translation_to
 from .shrinkage import TimeBase, noise_level, shrink
@@ -22,7 +23,8 @@ GROUPS: tuple[Group, ...] = get_args(Group)
 DEFAULT_STRENGTH = 0.5
 
 SMOOTHED = ("expression", "eyelids", "head_rotation", "neck", "jaw", "eyes", "translation")
-"""Arrays that are smoothed; the crop's camera stays as it is, as it belongs to the crop."""
+"""Arrays that are smoothed, as is `arkit` where a take has it; the crop's camera stays as it is, as it belongs to the
+crop."""
 
 _RAW = "raw_"
 _PREFIXES: tuple[tuple[str, Group], ...] = (
@@ -79,7 +81,34 @@ def channel_group(name: str) -> Group:
 def with_raw(take: Take) -> Take:
     """The take with its present values as the unsmoothed ones."""
     twins = {_RAW + name: getattr(take, name) for name in SMOOTHED}
+    if SOLVED in take.extra:
+        twins[_RAW + SOLVED] = take.extra[SOLVED]
     return replace(take, extra={**take.extra, **twins}, meta=replace(take.meta, smoothing=0.0))
+
+
+def has_raw(take: Take) -> bool:
+    """Whether a take has the unsmoothed twins of all that is smoothed."""
+    return all(_RAW + name in take.extra for name in SMOOTHED)
+
+
+def unsmoothed(take: Take) -> Take:
+    """The take with its unsmoothed values as the present ones, and without twins.
+
+    Raises:
+        MienError: BAD_TAKE for a take without the twins.
+    """
+    extra = {name: value for name, value in take.extra.items() if not name.startswith(_RAW)}
+    if _RAW + SOLVED in take.extra:
+        extra[SOLVED] = take.extra[_RAW + SOLVED]
+    values = {name: _raw(take, name) for name in SMOOTHED}
+    return replace(take, **values, extra=extra, meta=replace(take.meta, smoothing=0.0))
+
+
+def with_raw_arkit(take: Take, raw: np.ndarray) -> Take:
+    """The take with these weights (T, 52) as its unsmoothed ARKit weights, and smoothed as the take is."""
+    factors = _factors(take.meta.smoothing, {})
+    smoothed = raw if len(take) == 1 else _arkit(raw, _frames(take), factors)
+    return replace(take, extra={**take.extra, _RAW + SOLVED: raw, SOLVED: smoothed})
 
 
 def smooth(take: Take, strength: float, groups: Mapping[Group, float] | None = None) -> Take:
@@ -113,8 +142,12 @@ def smooth(take: Take, strength: float, groups: Mapping[Group, float] | None = N
         ),
     }
     values["head_rotation"], values["translation"] = _pose(raw["head_rotation"], raw["translation"], frames, factors)
+    extra = dict(take.extra)
+    if _RAW + SOLVED in extra:
+        extra[SOLVED] = _arkit(extra[_RAW + SOLVED], frames, factors)
     return replace(
         take,
+        extra=extra,
         meta=replace(take.meta, smoothing=float(strength)),
         **{name: value.astype(np.float32) for name, value in values.items()},
     )
@@ -222,6 +255,14 @@ def _expression(
         if len(own):
             result[:, own] = _coefficients(raw[:, own], group, frames, factors)
     return result
+
+
+def _arkit(raw: np.ndarray, frames: _Frames, factors: Mapping[Group, float]) -> np.ndarray:
+    """(T, 52) float32; lips close no further than the jaw is open."""
+    weights = np.clip(_expression(raw, CHANNELS, frames, factors), 0.0, 1.0)
+    close, jaw = CHANNELS.index(MOUTH_CLOSE), CHANNELS.index(JAW)
+    weights[:, close] = np.minimum(weights[:, close], weights[:, jaw])
+    return weights.astype(np.float32)
 
 
 def _rotation(raw: np.ndarray, group: Group, frames: _Frames, factors: Mapping[Group, float]) -> np.ndarray:

@@ -44,6 +44,7 @@ _OPTIONAL: Mapping[str, tuple[str, Shape]] = MappingProxyType(
 _RAW = "raw_"
 _EMOTION = "emotion_"
 _DETAIL = "detail_code"
+_ARKIT = "arkit"
 
 
 def _bad(message: str, cause: str) -> MienError:
@@ -164,7 +165,8 @@ class Take:
             (T,) int32 the source's own number of each frame; `raw_<name>` the unsmoothed twin of an array (same
             shape); `emotion_probability` (T, 8) in the order of `models.EMOTIONS`, `emotion_valence` (T,) and
             `emotion_arousal` (T,), about -1 to 1; `detail_code` (T, D) of the wrinkles; `arkit` (T, 52) in the order of
-            `arkit.CHANNELS`, solved from the vertices of a head whose own channels are others.
+            `arkit.CHANNELS`, solved from the vertices of a head whose own channels are others, and its twin
+            `raw_arkit`.
     """
 
     meta: TakeMeta
@@ -208,6 +210,8 @@ class Take:
         base = name.removeprefix(_RAW)
         if name.startswith(_RAW) and base in _ARRAYS:
             dtype, shape = _ARRAYS[base]
+        elif name == _RAW + _ARKIT:
+            dtype, shape = _OPTIONAL[base]
         elif name.startswith(_EMOTION):
             dtype, shape = "float32", ("T", *(f"{name}{axis}" for axis in range(1, np.ndim(value))))
         elif name == _DETAIL:
@@ -234,7 +238,10 @@ class Take:
         wanted, got = self.meta.head_sha256[:8] or "no hash", head.sha256[:8] or "no hash"
         made_with = f"The take of {self.meta.source} was made with head '{self.meta.head_id}' ({wanted})"
         message = f"{made_with}, this head is '{head.id}' ({got})."
-        remedy = f"Apply it to a head of the kind '{self.meta.head_id}', or capture the source again with '{head.id}'."
+        remedy = (
+            f"Convert it with 'mien convert TAKE --to-head {head.id}', apply it to a head of the kind "
+            f"'{self.meta.head_id}', or capture the source again with '{head.id}'."
+        )
         raise MienError(ErrorCode.WRONG_HEAD, message, remedy, {"cause": "head"})
 
     def to_arrays(self) -> tuple[dict[str, object], dict[str, np.ndarray]]:

@@ -91,7 +91,8 @@ def _mirrored(key: str) -> str:
 def _label(key: str, region: Region, paired: bool) -> str:
     """The key "mouthLowerDownLeft" is "Lower Down" in the region Mouth, "tongueOut" is "Tongue Out"."""
     if region is Region.OTHER:
-        return key
+        component = re.fullmatch(r"exp(?:ression)?[ _]?0*(\d+)", key, re.IGNORECASE)
+        return f"Component {component[1]}" if component else key
     part, *rest = re.findall(r"[A-Z][a-z]*|^[a-z]+", key.removesuffix("Left") if paired else key)
     label = " ".join(rest) or "Sideways"
     return label if part in _SAID_BY_REGION else f"{part.capitalize()} {label}"

@@ -8,13 +8,16 @@ from typing import Any
 import bpy
 
 from ..animation.head import parts_of, require_free
+from ..contract.errors import ErrorCode, MienError
 from ..contract.options import CAMERA_PREFIX, CaptureOptions
 from ..rig.build import BuildOptions
 from ..scene import SceneOptions
+from . import choices
 from .active_head import active_head
 from .facts import Facts, facts_now
 from .kinds import Kind
 from .request import Request
+from .session import session
 
 
 def request_from(settings: Any, context: Any, source: str) -> Request:
@@ -36,8 +39,7 @@ def request_from(settings: Any, context: Any, source: str) -> Request:
         source=source,
         face=None if settings.all_faces or settings.face == 1 else settings.face,
         all_faces=settings.all_faces,
-        engine=settings.engine,
-        head=settings.head or "open",
+        **engine_options(settings),
         focal_mm=None if settings.focal_auto else settings.focal_mm,
         first_frame=settings.range_first if ranged else None,
         last_frame=settings.range_last if ranged else None,
@@ -65,8 +67,7 @@ def live_request(settings: Any, context: Any) -> Request:
     source = bpy.path.abspath(settings.source) if file else f"{CAMERA_PREFIX}{settings.live_device}"
     options = CaptureOptions(
         source=source,
-        engine=settings.engine,
-        head=settings.head or "open",
+        **engine_options(settings),
         focal_mm=None if settings.focal_auto else settings.focal_mm,
         fps=settings.fps if file and facts_now(source).kind is Kind.SEQUENCE else None,
         smoothing=round(settings.smoothing, 4),
@@ -75,6 +76,32 @@ def live_request(settings: Any, context: Any) -> Request:
     head = active_head(context)
     chosen = scene_options(settings, context.scene.frame_current, timing="source", use_camera=False)
     return Request(options, context.scene.session_uid, chosen, settings.look_through, **reusing(head))
+
+
+def engine_options(settings: Any) -> dict[str, Any]:
+    """Engine, head and what they have options for, as the panel shows them: other engines' options do not count.
+
+    Raises:
+        MienError: USAGE for an engine or a head that is not there, as far as is known.
+    """
+    models, engine = session().models, settings.engine
+    problem = choices.capture_problem(models, engine, settings.head, settings.weights)
+    if not problem and engine != "fit" and settings.identity == "mica":
+        problem = choices.mica_problem(models, settings.head)
+    if problem:
+        message, _, remedy = problem.partition(". ")
+        raise MienError(ErrorCode.USAGE, f"{message}.", f"{remedy or 'Choose another one'}.")
+    options: dict[str, Any] = {"engine": engine, "head": settings.head}
+    if engine == "fit":
+        return options
+    status = choices.engine_of(models, engine)
+    options["weights"] = settings.weights
+    options["identity"] = settings.identity
+    if engine == "smirk":
+        options["eyelid_space"] = settings.eyelid_space
+    if status is None or status.sees_wrinkles:
+        options["displacement"] = settings.displacement
+    return options
 
 
 def scene_options(settings: Any, start: int, timing: str | None = None, use_camera: bool | None = None) -> SceneOptions:

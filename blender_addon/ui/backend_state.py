@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,9 @@ from ..contract.errors import ErrorCode, MienError
 from ..contract.messages import Models
 from ..contract.places import logs_dir
 from .settings import client_settings, network_problem, preferences, used_record
+
+_FRESH_SECONDS = 20.0
+"""For how long what the backend told of its models is taken to be so."""
 
 
 class Backend:
@@ -26,6 +30,7 @@ class Backend:
 
     def __init__(self, watch: Callable[[], None]) -> None:
         self._client: Client | None = None
+        self._models_asked = time.monotonic()
         self._watch = watch
         self.error: MienError | None = None
 
@@ -60,6 +65,25 @@ class Backend:
     def models(self) -> Models:
         """The engines and heads that the backend told of."""
         return self._client.models if self._client else Models((), (), ())
+
+    def list_models(self) -> None:
+        """Ask which engines and heads there are; starts the backend if needed. They stand in `models` soon after.
+
+        Raises:
+            MienError: NO_NETWORK when Blender may not talk to the remote backend.
+        """
+        client = self.client()
+        self._models_asked = time.monotonic()
+        client.start()
+        client.list_models()
+        self._watch()
+
+    def keep_models_fresh(self) -> None:
+        """Ask again after a while: files may have been added outside Blender. Starts nothing, waits for nothing."""
+        now = time.monotonic()
+        if self._client is not None and self.models.engines and now - self._models_asked > _FRESH_SECONDS:
+            self._models_asked = now
+            self._client.list_models()
 
     @property
     def log_file(self) -> Path:

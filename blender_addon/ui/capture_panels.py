@@ -7,6 +7,7 @@ from typing import Any
 
 import bpy
 
+from . import choices
 from .active_head import active_head
 from .facts import facts
 from .panel_base import MienPanel, draw_lines, line_width
@@ -14,6 +15,8 @@ from .properties import captured_frames
 from .running import Running
 from .session import session
 from .state_line import draw_problem
+
+_LABEL_SHARE = 0.4
 
 
 class MIEN_PT_capture(MienPanel, bpy.types.Panel):
@@ -27,8 +30,10 @@ class MIEN_PT_capture(MienPanel, bpy.types.Panel):
         fields = layout.column()
         fields.use_property_split = True
         fields.use_property_decorate = False
-        fields.prop(settings, "engine")
-        fields.prop(settings, "head")
+        current.keep_models_fresh()
+        models = current.models
+        draw_menu(fields, "Engine", "MIEN_MT_engine", choices.engine_title(settings.engine, models))
+        draw_menu(fields, "Head", "MIEN_MT_head", choices.head_title(settings.head, models))
         row = fields.row(align=True, heading="Focal Length")
         row.prop(settings, "focal_auto", text="Auto", toggle=True)
         value = row.row(align=True)
@@ -45,8 +50,20 @@ class MIEN_PT_capture(MienPanel, bpy.types.Panel):
         moves = found is not None and found.kind.moves
         operator = "mien.capture_performance" if moves else "mien.capture_face"
         button.operator(operator, text=capture_label(settings, found))
+        if problem := choices.capture_problem(models, settings.engine, settings.head, settings.weights):
+            draw_lines(layout, f"{problem}.", line_width(context), "ERROR")
+            layout.operator("mien.open_preferences", text="Add Models...")
         if current.error:
             draw_problem(layout, current.error, line_width(context))
+
+
+def draw_menu(layout: Any, label: str, menu: str, text: str) -> None:
+    """Draw a menu as Blender draws a property beside its name."""
+    split = layout.split(factor=_LABEL_SHARE)
+    name = split.row()
+    name.alignment = "RIGHT"
+    name.label(text=label)
+    split.menu(menu, text=text)
 
 
 def _draw_running(layout: Any, capture: Running, phrase: str, several: bool, width: int) -> None:
@@ -85,6 +102,7 @@ class MIEN_PT_capture_options(MienPanel, bpy.types.Panel):
         layout, settings = self.layout, context.scene.mien
         layout.use_property_split = True
         layout.use_property_decorate = False
+        _draw_engine_options(layout, settings, line_width(context))
         layout.prop(settings, "timing")
         layout.prop(settings, "start_mode")
         if settings.start_mode == "GIVEN":
@@ -96,6 +114,26 @@ class MIEN_PT_capture_options(MienPanel, bpy.types.Panel):
         row = layout.row()
         row.active = settings.use_camera
         row.prop(settings, "look_through")
+
+
+def _draw_engine_options(layout: Any, settings: Any, width: int) -> None:
+    """Draw what the chosen engine has options for."""
+    models, engine = session().models, settings.engine
+    if engine == "fit":
+        return
+    if choices.weights(models, engine):
+        draw_menu(layout, "Weights", "MIEN_MT_weights", settings.weights or "Last Added")
+    problem = choices.mica_problem(models, settings.head)
+    row = layout.row()
+    row.enabled = not problem or settings.identity == "mica"
+    row.prop(settings, "identity")
+    if problem and settings.identity == "mica":
+        draw_lines(layout, f"{problem}.", width, "INFO")
+    if engine == "smirk":
+        layout.prop(settings, "eyelid_space")
+    status = choices.engine_of(models, engine)
+    if status is not None and status.sees_wrinkles:
+        layout.prop(settings, "displacement")
 
 
 CLASSES = (MIEN_PT_capture, MIEN_PT_capture_options)

@@ -7,10 +7,12 @@ from typing import Any
 
 import bpy
 
+from ..rig import names
 from .active_head import active_head
 from .panel_base import MienPanel, draw_lines, line_width
 from .session import session
 from .takes import active_take
+from .takes_panels import draw_licence
 
 
 class MIEN_PT_export(MienPanel, bpy.types.Panel):
@@ -25,11 +27,13 @@ class MIEN_PT_export(MienPanel, bpy.types.Panel):
         head, take = active_head(context), active_take(context)
         column = layout.column(align=True)
         column.label(text=head.name if head else "No Head Selected", icon="USER")
-        for names in (("fbx", "glb", "usd"), ("abc", "mdd")):  # in one row "Alembic" would be cut
+        for formats in (("fbx", "glb", "usd"), ("abc", "mdd")):  # in one row "Alembic" would be cut
             row = column.row(align=True)
-            for name in names:
+            for name in formats:
                 row.prop(settings, name, toggle=True)
         column.operator("mien.export_head", icon="EXPORT")
+        if head is not None:
+            draw_licence(layout, head[names.COMMERCIAL_USE], head[names.HEAD_LICENCE], line_width(context))
         column = layout.column(align=True)
         column.label(text=take.name if take else "No Take Chosen", icon="ACTION")
         row = column.row(align=True)
@@ -37,6 +41,8 @@ class MIEN_PT_export(MienPanel, bpy.types.Panel):
         if not (current.exports.listed or current.client_error):
             row.operator("mien.check_backend", text="More Formats")  # which the backend tells once it runs
         column.operator("mien.export_take", icon="EXPORT")
+        if take is not None:
+            draw_licence(layout, take.commercial_use, take.licences, line_width(context))
         if waiting := current.exports.running:
             row = layout.row(align=True)
             row.label(text=f"Writing {waiting[0]}", icon="SORTTIME")

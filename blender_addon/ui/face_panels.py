@@ -11,8 +11,10 @@ from ..rig import names
 from ..rig.armature import rig_of, rotation_property
 from ..rig.regions import BONE_LABELS, BONES, Control, Region, controls
 from .active_head import active_head
+from .panel_base import draw_lines, line_width
 
 _LABEL_SHARE = 0.36
+_MOST_COMPONENTS = 10
 _AXES = {
     "root": ("Nod", "Turn", "Tilt"),
     "neck": ("Nod", "Turn", "Tilt"),
@@ -71,11 +73,15 @@ class _RegionPanel:
         """Draw the sliders."""
         head = active_head(context)
         column = self.layout.column(align=True)
-        rows = controls(_key_names(head))[self.region]
+        found = controls(_key_names(head))[self.region]
+        rows = found[:_MOST_COMPONENTS] if self.region is Region.OTHER else found
         if any(len(control.keys) == 2 for control in rows):
             _draw_sides(column)
         for control in rows:
             _draw_control(column, head, control)
+        if len(rows) < len(found):  # numbers say little to an artist, and the first ones move the most
+            text = f"{len(found) - len(rows)} smaller components are in the list Shape Keys of the mesh"
+            draw_lines(self.layout, text, line_width(context), "INFO")
         rig = rig_of(head)
         for bone in BONES.get(self.region, ()):
             if rig is not None and bone in rig.pose.bones:

@@ -58,6 +58,7 @@ def finish(request: Request, event: CaptureFinished, head: HeadDescription | Non
                 names_of_takes, warnings = _apply(reused, request, event, files, scene)
             except MienError as error:  # the head was changed meanwhile: what was computed is not lost for it
                 names_of_takes, warnings, failure = [request.title] * len(files), (), error
+        warnings = (*warnings, *event.problems)
         _list_takes(scene, request, event, files, names_of_takes)
         if not shown and there is not None:
             warnings = (*warnings, f"The head is in the scene '{scene.name}', where the capture was started")

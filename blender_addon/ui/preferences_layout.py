@@ -7,6 +7,7 @@ from typing import Any
 
 import bpy
 
+from .models_layout import draw_models
 from .session import session
 from .settings import SETUP_COMMAND, where_it_lives
 from .state_line import draw_problem, draw_state
@@ -26,6 +27,7 @@ def draw_preferences(preferences: Any, layout: Any) -> None:
     error = current.client_error or current.error
     if error and (preferences.use_remote or where_it_lives()):  # how to install it stands above
         draw_problem(box, error, 90, clear=False)
+    draw_models(layout.box(), current, preferences.use_remote)
     _draw_remote(preferences, layout.box())
 
 

@@ -17,6 +17,7 @@ from bpy.props import (
 )
 
 from ..contract.options import DEFAULT_SMOOTHING, FOCAL_RANGE_MM, FPS_RANGE
+from . import choices
 from .character_properties import MienCharacter
 from .export_properties import MienExportSettings
 from .facts import facts_now
@@ -25,17 +26,11 @@ from .records import MienJob
 from .session import session
 from .take_properties import MienTake
 
-_head_items: list[tuple[str, str, str]] = []  # Blender keeps no reference to what an items callback returns
 
-
-def _heads(_settings: Any, _context: Any) -> list[tuple[str, str, str]]:
-    items = [("open", "Open Head", "The free head that comes with Mien")]
-    for status in session().models.heads:
-        if status.ready and status.id != "open":
-            items.append((status.id, status.id, f"Licence: {status.licence}"))
-    if items != _head_items:
-        _head_items[:] = items
-    return _head_items
+def _engine_changed(settings: Any, _context: Any) -> None:
+    """Another engine: the head that suits it, and no longer the other one's weights."""
+    settings.head = choices.default_head(session().models, settings.engine)
+    settings.weights = ""
 
 
 def _source_changed(settings: Any, _context: Any) -> None:
@@ -89,12 +84,43 @@ class MienSettings(bpy.types.PropertyGroup):
         description="More photos and clips of the same person, from which the shape of the head is learnt too",
     )
     active_reference: IntProperty(name="Active Reference", description="The reference that is chosen in the list")
-    engine: EnumProperty(
+    engine: StringProperty(
         name="Engine",
-        description="What estimates the face",
-        items=[("fit", "Landmark Fit", "Fits the head to 478 landmarks; free, needs no added files")],
+        description="Name of what estimates the face: fit, deca, emoca or smirk",
+        default="fit",
+        update=_engine_changed,
     )
-    head: EnumProperty(name="Head", description="Head model that takes on the face", items=_heads)
+    head: StringProperty(
+        name="Head",
+        description="Id of the head model that takes on the face, such as open or flame2020, or path of its file",
+        default="open",
+    )
+    weights: StringProperty(
+        name="Weights", description="Name of the engine's weights; those that were added or chosen last if empty"
+    )
+    identity: EnumProperty(
+        name="Identity",
+        description="What says how the head is shaped",
+        items=[
+            ("engine", "Engine", "The engine that estimates the face"),
+            ("mica", "MICA", "MICA, which was made to measure heads from photos, on FLAME 2020"),
+        ],
+    )
+    eyelid_space: EnumProperty(
+        name="Eyelids",
+        description="When the lids are closed in the overlay that the backend draws; bones and keys always rig them",
+        items=[
+            ("rest", "As Rigged", "Before the head is turned, as the shape keys do it"),
+            ("posed", "As Published", "After the head is turned, as SMIRK was published"),
+        ],
+    )
+    displacement: IntProperty(
+        name="Wrinkle Step",
+        description="Of every how many frames a displacement map of the wrinkles is made; 0 for none",
+        default=1,
+        min=0,
+        soft_max=24,
+    )
     focal_auto: BoolProperty(
         name="Auto Focal Length",
         description="Take the focal length from the file, or estimate it; a photo without data gets a usual one",

@@ -25,6 +25,7 @@ from ..client.events import (
 from ..contract.errors import ErrorCode, MienError
 from ..contract.messages import JobSummary, LiveAction
 from . import character_live, records
+from .adding import Adding
 from .backend_state import Backend
 from .exporting import Exports
 from .finish import finish
@@ -50,6 +51,7 @@ class Session(Backend):
         previews: The heads that show what captures see.
         exports: What is being written for other programs.
         imports: Takes that wait for their heads.
+        adding: Model files that are being added.
     """
 
     def __init__(self, watch: Callable[[], None]) -> None:
@@ -62,6 +64,7 @@ class Session(Backend):
         self.previews = Previews()
         self.exports = Exports()
         self.imports = Imports()
+        self.adding = Adding()
 
     @property
     def present(self) -> list[Running]:
@@ -142,7 +145,7 @@ class Session(Backend):
         self._watch()
 
     def stay_awake(self) -> None:
-        """Let the timer run: an export or an import was begun."""
+        """Let the timer run: an export, an import or the taking over of files was begun."""
         self._watch()
 
     def remember(self) -> None:
@@ -190,6 +193,7 @@ class Session(Backend):
         self._newest.clear()
         self.exports.cancel(client)
         self.imports.cancel()
+        self.adding.cancel()
         if client is not None:
             client.close()
 
@@ -214,7 +218,7 @@ class Session(Backend):
             time.sleep(0.01)
 
     def _handle(self, event: Event) -> None:
-        if self.exports.handle(event) or self.imports.handle(event):
+        if self.exports.handle(event) or self.imports.handle(event) or self.adding.handle(event):
             return
         if isinstance(event, JobsListed):
             self.jobs = event.jobs

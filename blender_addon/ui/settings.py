@@ -40,7 +40,8 @@ def client_settings() -> ClientSettings:
         raise problem
     chosen = preferences()
     remote = RemoteBackend(chosen.remote_address.strip(), chosen.remote_key.strip()) if chosen.use_remote else None
-    return ClientSettings(heads_folder=Path(user_folder("heads")), remote=remote, record=chosen_record())
+    heads, takes = Path(user_folder("heads")), Path(user_folder("takes"))
+    return ClientSettings(heads, remote, chosen_record(), takes_folder=takes)
 
 
 def chosen_record() -> BackendRecord | None:

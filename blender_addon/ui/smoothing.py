@@ -151,6 +151,15 @@ def load(item: Any) -> Take:
     return _take(item.path)
 
 
+def load_file(path: str) -> Take:
+    """The take in a file; the last one is kept.
+
+    Raises:
+        MienError: What reading it raises.
+    """
+    return _take(path)
+
+
 def smoothed(item: Any) -> Take:
     """The take of an entry in the list, smoothed as its sliders say.
 

@@ -18,12 +18,14 @@ from ..contract.take import Take
 from ..rig import names
 from . import smoothing
 from .active_head import active_head, has_head
-from .asking import reusing, scene_options
+from .asking import engine_options, reusing, scene_options
 from .request import Request
 from .session import session
 from .takes import active_take, backgrounds, performance, shows_overlay, start_of
 
 _OVERLAY_ALPHA = 0.5
+_PLAIN = {"weights": "", "identity": "engine", "eyelid_space": "rest", "displacement": 1}
+"""Options that not every engine has, as they are for those that do not."""
 
 
 def has_take(cls: Any, context: Any) -> bool:
@@ -57,7 +59,8 @@ class MIEN_OT_apply_take(bpy.types.Operator):
         if not has_take(cls, context) or not has_head(cls, context):
             return False
         if active_head(context)[names.HEAD_SHA256] != active_take(context).head_sha256:
-            cls.poll_message_set("This take belongs to another kind of head; capture its source again with this head")
+            remedy = "convert it with mien convert, or capture its source again with this head"
+            cls.poll_message_set(f"This take belongs to another kind of head; {remedy}")
             return False
         return True
 
@@ -255,7 +258,7 @@ class MIEN_OT_capture_again(bpy.types.Operator):
             before = Request.from_json(json.loads(item.request), context.scene.session_uid)
             options = replace(
                 before.options,
-                engine=settings.engine,
+                **{**_PLAIN, **engine_options(settings)},
                 focal_mm=None if settings.focal_auto else settings.focal_mm,
                 smoothing=round(item.smoothing, 4),
             )

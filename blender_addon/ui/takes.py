@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import PurePath
 from typing import Any
 
@@ -10,6 +11,9 @@ from ..animation.record import TakeRecord
 from ..contract.take import Take
 from . import smoothing
 from .active_head import active_head
+
+WEIGHTS = "weights"
+"""Under which of a take's versions its engine's weights are named."""
 
 
 def active_take(context: Any) -> Any | None:
@@ -54,13 +58,19 @@ def list_take(scene: Any, take: Take, path: str, name: str, request: str = "", s
     item.name, item.path = name, path
     item.head_sha256 = take.meta.head_sha256
     item.frames = len(take)
-    item.engine = take.meta.engine
+    item.engine, item.weights = take.meta.engine, take.meta.versions.get(WEIGHTS) or _asked_weights(request)
+    item.licences, item.commercial_use = ", ".join(take.meta.licences), take.meta.commercial_use
     item.confidence = _confidence(take)
     item.request, item.story = request, story
     if item.frames > 1:
         item.smoothing = take.meta.smoothing  # what its curves have, so nothing has to follow
     scene.mien.active_take = len(scene.mien.takes) - 1
     return item
+
+
+def _asked_weights(request: str) -> str:
+    """The weights that were asked for by name, where the take does not tell them."""
+    return str(json.loads(request)["options"].get("weights", "")) if request else ""
 
 
 def title_of(take: Take) -> str:

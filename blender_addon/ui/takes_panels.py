@@ -10,6 +10,7 @@ import bpy
 from ..contract.errors import ErrorCode
 from ..contract.smoothing import GROUPS
 from . import smoothing
+from .choices import engine_title
 from .dots import Colour, dot
 from .panel_base import MienPanel, draw_lines, line_width
 from .session import session
@@ -25,13 +26,14 @@ class MIEN_UL_takes(bpy.types.UIList):
     def draw_item(
         self, context: Any, layout: Any, data: Any, item: Any, icon: int, active_data: Any, active_property: str
     ) -> None:
-        """Draw one take: quality, name, frames."""
+        """Draw one take: quality, name, engine, frames."""
         row = layout.row(align=True)
         row.prop(item, "name", text="", emboss=False, icon_value=dot(quality(item.confidence)))
+        facts = row.row()
+        facts.alignment = "RIGHT"
+        facts.label(text=_short_engine(item.engine))
         if item.frames > 1:
-            frames = row.row()
-            frames.alignment = "RIGHT"
-            frames.label(text=f"{item.frames} frames")
+            facts.label(text=str(item.frames))
 
 
 class MIEN_PT_takes(MienPanel, bpy.types.Panel):
@@ -57,7 +59,11 @@ class MIEN_PT_takes(MienPanel, bpy.types.Panel):
         take = active_take(context)
         if take is None:
             return
-        layout.label(text=f"{take.engine.capitalize()}, {take.confidence:.0%} sure")
+        frames = f", {take.frames} frames" if take.frames > 1 else ""
+        layout.label(text=f"{engine_title(take.engine)}{frames}, {take.confidence:.0%} sure")
+        if take.weights:
+            layout.label(text=take.weights)
+        draw_licence(layout, take.commercial_use, take.licences, line_width(context))
         column = layout.column(align=True)
         row = column.row(align=True)
         row.operator("mien.apply_take")
@@ -69,6 +75,13 @@ class MIEN_PT_takes(MienPanel, bpy.types.Panel):
             layout.prop(take, "smoothing", slider=True)
             _draw_problem(layout, take, line_width(context))
         _draw_story(layout, Story.of_take(take), line_width(context))
+
+
+def draw_licence(layout: Any, use: str, licences: str, width: int) -> None:
+    """Draw what the artist must know about the licences; nothing where they allow everything or are not known."""
+    if use in ("no", "unclear"):
+        what = "Non-commercial" if use == "no" else "Commercial use unclear"
+        draw_lines(layout, f"{what}: {licences}" if licences else what, width, "ERROR")
 
 
 def _draw_problem(layout: Any, take: Any, width: int) -> None:
@@ -92,6 +105,10 @@ def _draw_story(layout: Any, story: Story, width: int) -> None:
         layout.label(text="Static camera assumed")
     for problem in story.problems:
         draw_lines(layout, problem, width, "INFO")
+
+
+def _short_engine(name: str) -> str:
+    return "Fit" if name == "fit" else engine_title(name)
 
 
 class MIEN_PT_smoothing(MienPanel, bpy.types.Panel):

@@ -55,7 +55,7 @@ def _interval(current: Session | None) -> float | None:
         return ACTIVE_SECONDS if smoothing.waiting() else None
     if current.live:
         return LIVE_SECONDS
-    tasks = current.captures or current.exports.running or current.imports.running
+    tasks = current.captures or current.exports.running or current.imports.running or current.adding.running
     busy = tasks or smoothing.waiting() or current.client_state is ClientState.STARTING
     return ACTIVE_SECONDS if busy else IDLE_SECONDS
 

@@ -41,7 +41,7 @@ from blender_addon.contract.messages import FrameCount, LiveAction, Models
 from blender_addon.contract.options import CaptureOptions
 from blender_addon.contract.smoothing import smooth
 from blender_addon.contract.take import Take, TakeMeta
-from tests.fake_models import fake_models
+from tests.fake_models import fake_add, fake_models, network_models
 
 RATE = 24.0
 _ARRAYS = ("expression", "eyelids", "head_rotation", "neck", "jaw", "eyes", "translation")
@@ -114,9 +114,19 @@ class ClipCapturer:
         else:
             self._head = replace(synthetic_head(), id="open")
 
+    add_models = staticmethod(fake_add)
+
     def models(self) -> Models:
-        """One engine and one head."""
-        return fake_models(self._head.sha256)
+        """One engine and one head, or with $FAKE_MODELS all of them, of which the named parts were added."""
+        added = os.environ.get("FAKE_MODELS")
+        if added is None:
+            return fake_models(self._head.sha256)
+        flame = self._head.sha256 if "flame2020" in added else ""
+        return network_models(self._head.sha256, flame, *added.split())
+
+    def stored_head(self, sha256: str) -> HeadDescription:
+        """The only head."""
+        return self._head
 
     def head(self, name: str) -> HeadDescription:
         """The only head."""

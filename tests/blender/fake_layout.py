@@ -14,10 +14,13 @@ class Layout:
         import bpy
 
         self.drawn: list[str] = [] if drawn is None else drawn
+        self.enabled = True
         self._icons = set(bpy.types.UILayout.bl_rna.functions["prop"].parameters["icon"].enum_items.keys())
 
     def _nested(self, **_: Any) -> Layout:
-        return Layout(self.drawn)
+        nested = Layout(self.drawn)
+        nested.enabled = self.enabled
+        return nested
 
     row = column = box = split = _nested
 
@@ -31,7 +34,8 @@ class Layout:
 
     def prop(self, data: Any, name: str, text: str | None = None, icon: str = "NONE", **_: Any) -> None:
         """A property."""
-        assert name in data.bl_rna.properties, f"{data} has no property {name}"
+        known = name[2:-2] in data.keys() if name.startswith('["') else name in data.bl_rna.properties
+        assert known, f"{data} has no property {name}"
         self._check_icon(icon)
         self.drawn.append(f"prop:{name}")
 
@@ -43,6 +47,8 @@ class Layout:
         assert hasattr(bpy.types, f"{prefix.upper()}_OT_{verb}"), f"no operator {name}"
         self._check_icon(icon)
         self.drawn.append(f"operator:{name}" + (f":{text}" if text else ""))
+        if not self.enabled:
+            self.drawn.append(f"greyed:{name}" + (f":{text}" if text else ""))
         return SimpleNamespace()
 
     def separator(self, **_: Any) -> None:
@@ -54,6 +60,7 @@ class Layout:
 
         assert hasattr(bpy.types, name)
         self._check_icon(icon)
+        self.drawn.append(f"menu:{name}" + (f":{text}" if text else ""))
 
     def progress(self, factor: float = 0.0, type: str = "BAR", text: str = "") -> None:
         """A progress bar."""

@@ -10,19 +10,23 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import torch
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 sys.path.insert(0, str(Path(__file__).parent))
 
 from make_head import moving_take, random_take, synthetic_head
 
 from backend.heads import load_head
+from backend.heads.flame import load_flame
 from backend.heads.model import HeadModel
 from blender_addon.contract.head import HeadDescription
 from blender_addon.contract.take import Take
+from tests.face_flame import face_flame, write_model, write_template
 
 WIDE = 3.0
 """Identity coefficients of the wide case, in standard deviations."""
@@ -39,6 +43,11 @@ def main(folder: Path) -> None:
         "performance": (opened, moving_take(opened, 24, cut=15)),
         "open_wide": (opened, _wide(random_take(opened, 5))),
     }
+    with tempfile.TemporaryDirectory() as name:
+        file, obj = write_model(Path(name) / "generic_model.pkl"), write_template(Path(name) / "head_template.obj")
+        flame = dataclasses.replace(load_flame(file, template_obj=obj), eyelids=face_flame().eyelids)
+    cases["flame"] = (flame, random_take(flame, 6))
+    cases["flame_clip"] = (flame, moving_take(flame, 6))
     for name, (head, take) in cases.items():
         head.save(folder / f"{name}.head.npz")
         take.save(folder / f"{name}.take.npz")

@@ -241,7 +241,7 @@ def test_buttons_say_what_is_missing(mien: Any, tmp_path: Path) -> None:
     take = made.lively_take(mien)
     meta = replace(take.meta, channels=tuple(f"e{n}" for n in range(len(take.meta.channels))))
     listed(mien, tmp_path, replace(take, meta=meta))
-    with pytest.raises(RuntimeError, match="are not ARKit's. Capture the source with the head 'open'"):
+    with pytest.raises(RuntimeError, match="are not ARKit's. Add ARKit's weights to the take with 'mien convert"):
         bpy.ops.mien.send_take()
     Path(bpy.context.scene.mien.takes[0].path).unlink()
     mien("ui.smoothing").forget()

@@ -418,7 +418,7 @@ def test_a_take_of_another_head_is_refused_with_its_reason(mien: Any) -> None:
     body, _, _ = made.mpfb_character(mien)
     take = made.lively_take(mien)
     meta = replace(take.meta, head_id="flame2023", channels=tuple(f"e{n}" for n in range(len(take.meta.channels))))
-    with pytest.raises(mien("contract.errors").MienError, match="flame2023.*are not ARKit's. Capture"):
+    with pytest.raises(mien("contract.errors").MienError, match="flame2023.*are not ARKit's. Add"):
         send(mien, body, replace(take, meta=meta))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-CASES = ("egg", "flame_like", "open", "open_wide")
+CASES = ("egg", "flame_like", "open", "open_wide", "flame")
 TOLERANCE = 1e-5  # metres
 
 
@@ -68,6 +68,24 @@ def test_every_frame_of_a_clip_is_the_backends_head(mien: Any, reference: Path, 
     offset = mien("axes").head_offset
     for index in (0, 2, 3, 1):
         scene.frame_set(11 + index)
+        moved = offset(built.take.translation[index], built.take.translation[0])
+        assert _error(evaluated(built.mesh), built.expected[index] + moved) < TOLERANCE
+
+
+def test_a_flame_head_with_a_hundred_components_follows_every_frame(
+    mien: Any, reference: Path, evaluated: Any
+) -> None:
+    import bpy
+
+    bpy.context.scene.render.fps = 24
+    built = Built(mien, reference, "flame_clip")
+    keys = built.mesh.data.shape_keys.key_blocks
+    assert {f"exp{number:03d}" for number in range(1, 101)} <= set(keys.keys())
+    assert keys["exp001"].slider_min <= -9.0 and keys["exp001"].slider_max >= 9.0
+    assert not any(name.startswith("Identity") for name in keys.keys())
+    start, offset = bpy.context.scene.frame_start, mien("axes").head_offset
+    for index in (0, 3, 5):
+        bpy.context.scene.frame_set(start + index)
         moved = offset(built.take.translation[index], built.take.translation[0])
         assert _error(evaluated(built.mesh), built.expected[index] + moved) < TOLERANCE
 

@@ -39,7 +39,8 @@ def test_every_panel_draws_and_shows_the_order_of_work(mien: Any, head: Any) -> 
     import bpy
 
     labels = [cls.bl_label for cls in _panels(mien) if not hasattr(cls, "bl_parent_id")]
-    assert labels == ["Mien", "Source", "Capture", "Takes", "Face", "Send to Character", "Export"]
+    closed = ["Detail", "Emotion", "Send to Character", "Export"]
+    assert labels == ["Mien", "Source", "Capture", "Takes", "Face", *closed]
     for cls in _panels(mien):
         assert cls.bl_category == "Mien"
         if not hasattr(cls, "poll") or cls.poll(bpy.context):

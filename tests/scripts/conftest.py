@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-PARTS = ("backend", "blender_addon", "locks", "scripts")
+PARTS = ("backend", "blender_addon", "locks", "scripts", "training")
 FILES = ("pyproject.toml", "LICENSE", "NOTICE", "README.md")
 
 

@@ -11,7 +11,7 @@ from blender_addon.contract.version import VERSION
 
 
 def test_wheel_holds_code_data_and_command(sources, tmp_path):
-    packages = [path for package in ("backend", "blender_addon") for path in (sources / package).rglob("*")]
+    packages = [path for package in ("backend", "blender_addon", "training") for path in (sources / package).rglob("*")]
     command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--no-index"]
     command += ["-w", str(tmp_path), str(sources)]
     done = subprocess.run(command, capture_output=True, text=True)

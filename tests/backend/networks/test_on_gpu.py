@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from backend.networks.cuda_graph import RecordedNetwork
-from backend.networks.inference import channels_last, optimised
+from backend.networks.inference import laid_out, optimised
+from backend.networks.loading import ready
 from tests.seeded_networks import SUBJECTS, random_input, seeded_subject
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device on this machine")
@@ -38,7 +39,7 @@ def test_same_results_as_on_the_cpu(name: str) -> None:
     network, inputs = seeded_subject(name), random_input(name, 2)
     known, limit = network(inputs), DEEP.get(name, LIMIT)
     there = inputs.cuda()
-    laid = channels_last(there) if there.dim() == 4 else there
+    laid = laid_out(there)
     faster = optimised(network, "cuda")
     recorded = RecordedNetwork(faster, laid)
     assert relative(faster(laid), known) < limit
@@ -49,13 +50,23 @@ def test_same_results_as_on_the_cpu(name: str) -> None:
 def test_a_recorded_network_takes_smaller_batches_and_new_values() -> None:
     network, name = seeded_subject("SMIRK encoder"), "SMIRK encoder"
     faster = optimised(network, "cuda")
-    recorded = RecordedNetwork(faster, channels_last(random_input(name, 4).cuda()))
-    first = recorded(channels_last(random_input(name, 1, seed=1).cuda()))
-    other = channels_last(random_input(name, 3, seed=2).cuda())
+    recorded = RecordedNetwork(faster, laid_out(random_input(name, 4).cuda()))
+    first = recorded(random_input(name, 1, seed=1).cuda())
+    other = laid_out(random_input(name, 3, seed=2).cuda())
     assert relative(recorded(other), tuple_on_cpu(faster(other))) < LIMIT
     assert relative(first, network(random_input(name, 1, seed=1))) < LIMIT
     with pytest.raises(ValueError, match="recorded for 4"):
-        recorded(channels_last(random_input(name, 5).cuda()))
+        recorded(random_input(name, 5).cuda())
+
+
+@pytest.mark.parametrize("name", ["SMIRK encoder", "DECA coarse encoder"])
+def test_ready_at_any_batch_in_full_precision(name: str) -> None:
+    network = seeded_subject(name)
+    found = ready(network, "0" * 64, torch.device("cuda"), SUBJECTS[name].shape)
+    with torch.backends.cudnn.flags(enabled=True, allow_tf32=True):  # torch's default, which must not count
+        for batch in (1, 3, 20, 2):
+            inputs = random_input(name, batch, seed=batch)
+            assert relative(found(inputs.cuda()), network(inputs)) < LIMIT
 
 
 def tuple_on_cpu(parts: tuple[Tensor, ...]) -> tuple[Tensor, ...]:

@@ -15,12 +15,13 @@
     vary      make takes whose confidence is a tenth of the runs that `count` tells
     lost      raise MienError MISSING_FILE naming the first reference
     sheet     write a contact sheet
+    maps      write displacement maps
 
 For clips and live sources see `fake_clip`.
 
 Run as a script it is `mien serve` with this capture; `--remote` and `--bind` as there. The environment says what goes
 wrong at the start: FAKE_LOAD_SECONDS how long it takes, FAKE_PROBLEM what fails, FAKE_LOADS a file that gets a line at
-each start but the first of which ends in a death.
+each start but the first of which ends in a death. FAKE_STORE is a JSON file of a second head, see `_store`.
 """
 
 from __future__ import annotations
@@ -47,9 +48,18 @@ from backend.server.serve import serve_with
 from blender_addon.contract.errors import ErrorCode, MienError
 from blender_addon.contract.messages import Models
 from blender_addon.contract.options import CaptureOptions
+from blender_addon.contract.take import Take
 from tests.backend.server.fake_clip import capture_clip, capture_live, lines
-from tests.fake_models import fake_models
+from tests.fake_models import fake_add, fake_models, network_models
 from tests.fake_takes import HEAD_SHA256, small_head, small_take
+
+STORED_SHA256 = "7b" * 32
+
+
+def _store() -> dict:
+    """What lies in the store: the `revision` of a head beside the open one, and the `pause` in seconds to load it."""
+    path = os.environ.get("FAKE_STORE")
+    return json.loads(Path(path).read_text()) if path else {}
 
 
 class FakeCapturer:
@@ -57,9 +67,20 @@ class FakeCapturer:
 
     device = "Fake"
 
+    add_models = staticmethod(fake_add)
+
     def models(self) -> Models:
-        """One engine and one head."""
-        return fake_models(HEAD_SHA256)
+        """One engine and one head, or those of $FAKE_STORE."""
+        store = _store()
+        if not store:
+            return fake_models(HEAD_SHA256)
+        return network_models(HEAD_SHA256, STORED_SHA256, revision=store["revision"])
+
+    def stored_head(self, sha256: str):
+        """The head of $FAKE_STORE."""
+        store = _store()
+        time.sleep(store.get("pause", 0))
+        return small_head(id="flame2020", sha256=STORED_SHA256, revision=store["revision"])
 
     def head(self, name: str):
         """The only head."""
@@ -104,7 +125,15 @@ class FakeCapturer:
         report = {"source": options.source, "faces": len(takes), "references": list(options.references)}
         overlay = partial(draw, bool(todo.get("bad_overlay")))
         backdrop = write_backdrop if todo.get("backdrop") else None
-        return Captured(takes, report, overlay, backdrop, contact_sheet=write_sheet if todo.get("sheet") else None)
+        sheet, maps = (write_sheet if todo.get("sheet") else None), (write_maps if todo.get("maps") else None)
+        return Captured(takes, report, overlay, backdrop, contact_sheet=sheet, maps=maps)
+
+
+def write_maps(take: Take, folder: Path) -> Take:
+    """A file that stands for a displacement map."""
+    folder.mkdir(exist_ok=True)
+    (folder / "0001.exr").write_bytes(b"map of person %d" % take.meta.person)
+    return replace(take, meta=replace(take.meta, displacement=(f"{folder.name}/0001.exr",)))
 
 
 def draw(fail: bool) -> np.ndarray:

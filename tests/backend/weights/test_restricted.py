@@ -13,7 +13,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backend.weights.restricted import Unreadable, load_restricted
+from backend.weights.plain import Unreadable
+from backend.weights.restricted import load_restricted
 from blender_addon.contract.errors import ErrorCode, MienError
 from tests.backend.weights.hostile import HOSTILE, Runs
 

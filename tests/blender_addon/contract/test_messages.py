@@ -51,6 +51,8 @@ BY_NAME = {
     "wait_ms": st.integers(0, m.MAX_WAIT_MS),
     "data": hnp.arrays("u1", st.integers(0, 20)),
     "export": st.text(hex_digits, min_size=32, max_size=32),
+    "adding": st.text(hex_digits, min_size=32, max_size=32),
+    "paths": st.lists(st.text("abc_ 0é", max_size=8).map(lambda text: f"/{text}"), min_size=1, max_size=3).map(tuple),
     "stem": st.text("abc_ 0é", max_size=8).map(lambda text: f"{text}x"),
     "path": st.text("abc_ 0é", max_size=8).map(lambda text: f"{text}x"),
 }

@@ -31,7 +31,7 @@ def test_the_right_head_is_accepted_and_a_wrong_one_named():
         take.require_head(small_head(id="flame2020", sha256="b" * 64))
     assert caught.value.code is ErrorCode.WRONG_HEAD
     assert "'open'" in caught.value.message and "'flame2020'" in caught.value.message
-    assert "capture" in caught.value.remedy
+    assert "mien convert" in caught.value.remedy
 
 
 def test_more_coefficients_than_the_head_has_are_refused():
