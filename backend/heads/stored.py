@@ -3,21 +3,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from typing import get_args
 
 import numpy as np
 
 from backend.weights.parts import Part, find, parts
+from backend.weights.revision import flame_revision
 from blender_addon.contract.errors import ErrorCode, MienError
 from blender_addon.contract.head import HeadDescription, Landmarks
 
 from .carried import with_carried
 from .flame import EXPRESSIONS, FlameId, UVLayout, describe_flame
 
-COMPANIONS = ("head_template", "landmark_embedding", "mediapipe_embedding", "eyelids")
-"""Kinds of parts that come to a FLAME head."""
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -30,12 +28,6 @@ def flame_part(head_id: FlameId) -> Part | None:
     """The part with a release of FLAME: a whole model rather than what a checkpoint of EMOCA holds of it."""
     found = parts(head_id)
     return next((part for part in found if not part.name), found[0] if found else None)
-
-
-def flame_revision() -> str:
-    """Hash of the parts that come to FLAME heads; empty where there are none (see `HeadDescription.revision`)."""
-    lines = sorted(f"{part.kind}:{part.name}:{part.sha256}" for kind in COMPANIONS for part in parts(kind))  # type: ignore[arg-type]
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest() if lines else ""
 
 
 def stored_head(name: str) -> HeadDescription:

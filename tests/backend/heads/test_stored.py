@@ -8,8 +8,8 @@ import pytest
 
 from backend.heads import load_head
 from backend.heads.carried import DETECTED
-from backend.heads.stored import flame_revision
 from backend.weights.parts import write_part
+from backend.weights.revision import flame_revision
 from blender_addon.contract.errors import ErrorCode, MienError
 from tests.face_flame import embedded, face_flame
 
