@@ -22,7 +22,7 @@ from backend.networks.smirk_encoder import SmirkEncoder
 from backend.networks.smirk_translator import SmirkTranslator
 from backend.weights.adding import Outcome, add
 from backend.weights.parts import find, parts, parts_dir, use
-from backend.weights.revision import flame_revision
+from backend.weights.revision import flame_additions, flame_revision
 from tests.backend.weights.states import same_states
 from tests.face_flame import MEDIAPIPE_105, face_flame
 from tests.official_files import (
@@ -286,12 +286,12 @@ def test_a_part_that_is_used_goes_first(tmp_path: Path, mien_home: Path) -> None
 
 
 def test_the_revision_follows_the_parts(tmp_path: Path, mien_home: Path) -> None:
-    assert flame_revision() == ""
+    assert flame_revision(flame_additions("flame2020")) == ""
     added(write_landmark_embedding(tmp_path / "a.npy"))
-    first = flame_revision()
+    first = flame_revision(flame_additions("flame2020"))
     added(*write_eyelids(tmp_path))
     assert len(first) == 64
-    assert flame_revision() != first
+    assert flame_revision(flame_additions("flame2020")) != first
 
 
 @pytest.mark.parametrize(
