@@ -88,7 +88,8 @@ def write_capture(
     Raises:
         MienError: What `backend.pipeline.capture`, the writing of files and Blender raise.
     """
-    from backend.pipeline import capture, draw_overlay  # here: loading torch is a good part of the seconds
+    from backend.detail.wrinkles import CODE  # here: loading torch is a good part of the seconds
+    from backend.pipeline import capture, draw_overlay
 
     paths, clock = wanted.paths, Clock()
     clock.seconds["start"] = round(time.perf_counter() - started, 4)
@@ -107,8 +108,10 @@ def write_capture(
     files[paths.report] = partial(write_json, values=report)
     write_together(files)
     written = list(files)
-    with clock.stage("displacement"):
-        maps = _write_maps(session, dict(zip(takes, result.takes, strict=True)), options, progress)
+    maps: dict[str, object] = {}
+    if any(CODE in take.extra for take in result.takes):
+        with clock.stage("displacement"):
+            maps = _write_maps(session, dict(zip(takes, result.takes, strict=True)), options, progress)
     if maps:
         report["displacement"] = maps
         written += [take.with_name(f"{take_stem(take)}{MAPS}") for take in takes]
