@@ -21,7 +21,7 @@ from backend.session import Session
 from backend.solve.camera import Focal
 from blender_addon.contract.head import CommercialUse, HeadDescription
 from blender_addon.contract.options import CaptureOptions
-from blender_addon.contract.take import Take, TakeMeta
+from blender_addon.contract.take import WEIGHTS, Take, TakeMeta
 from blender_addon.contract.version import VERSION
 
 LANDMARKER_LICENCE = "Apache-2.0 (MediaPipe face landmarker)"
@@ -121,9 +121,12 @@ def take_meta(options: CaptureOptions, head: HeadDescription, person: int, **mor
 
 
 def credited(take: Take, head: HeadDescription, ingredients: Sequence[Ingredient]) -> Take:
-    """A take that says which files of users went into it beside its head, and under which licences."""
+    """A take that says which files of users went into it beside its head, the name of the engine's weights,
+    and under which licences."""
     texts, use = licences(head, ingredients)
     versions = {**take.meta.versions, **{item.title: item.sha256 for item in ingredients}}
+    if weights := next((item.name for item in ingredients if item.kind == take.meta.engine), ""):
+        versions[WEIGHTS] = weights
     return replace(take, meta=replace(take.meta, versions=versions, licences=texts, commercial_use=use))
 
 

@@ -31,7 +31,7 @@ class Networks:
         engine: A published engine; None where the landmark fit captures.
         faces: Its codes as evidence for the solve.
         mica: Who says what the head looks like, if not the engine.
-        emotion: Reads the emotion off crops.
+        emotion: Reads the emotion off crops, beside a published engine.
         emotion_of_codes: Reads it off the engine's codes, where nothing reads it off crops.
     """
 
@@ -68,7 +68,7 @@ def choose_networks(
         remedy = f"Choose deca, emoca or smirk on {HEAD}, or leave the identity to the engine."
         raise MienError(ErrorCode.USAGE, message, remedy)
     engine = _engine(options, head, device, progress)
-    image_part = find("emotion_network")
+    image_part = find("emotion_network") if engine is not None else None  # the fit's takes stay free of its licence
     codes_part = find("emotion_mlp") if image_part is None and isinstance(engine, Deca) else None
     return Networks(
         engine=engine,

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from backend.networks.loading import ReadyNetwork, ready
 from backend.progress import Progress, no_progress
 from backend.weights.ledger import LEDGER
-from backend.weights.parts import Part, PartKind, find
+from backend.weights.parts import Part, PartKind, find, parts
 from blender_addon.contract.errors import ErrorCode, MienError
 from blender_addon.contract.head import CommercialUse
 
@@ -73,8 +73,11 @@ def required(kind: PartKind, name: str = "") -> Part:
         return part
     title = LEDGER[kind].title
     message = f"{title[:1].upper()}{title[1:]} {'were' if title.endswith('s') else 'was'} not added."
-    if name and (others := find(kind)) is not None:
-        message = f"There are no weights called {name!r} among {title}; {others.name!r} are there."
+    if name and (others := [part.name for part in parts(kind)]):
+        message = f"There are no weights called {name!r} among {title}."
+        there = ", ".join(filter(None, others))
+        remedy = f"Use {there}, or leave the name out." if there else "Leave the name out."
+        raise MienError(ErrorCode.MISSING_FILE, message, remedy, {"kind": kind, "name": name})
     remedy = f"Get {LEDGER[kind].file} from {LEDGER[kind].where}, then run 'mien models add FILE'."
     raise MienError(ErrorCode.MISSING_FILE, message, remedy, {"kind": kind, "name": name})
 

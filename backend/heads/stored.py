@@ -10,7 +10,7 @@ from typing import get_args
 import numpy as np
 
 from backend.weights.parts import Part, PartKind, parts
-from backend.weights.revision import flame_additions, flame_revision
+from backend.weights.revision import flame_additions, flame_revision, whole_first
 from blender_addon.contract.errors import ErrorCode, MienError
 from blender_addon.contract.head import HeadDescription, Landmarks
 
@@ -23,12 +23,6 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 def is_stored_name(name: str) -> bool:
     """Whether this is an id of a FLAME release or a hash, not a path."""
     return name in get_args(FlameId) or _SHA256.fullmatch(name) is not None
-
-
-def flame_part(head_id: FlameId) -> Part | None:
-    """The part with a release of FLAME: a whole model rather than what a checkpoint of EMOCA holds of it."""
-    found = parts(head_id)
-    return next((part for part in found if not part.name), found[0] if found else None)
 
 
 def stored_head(name: str) -> HeadDescription:
@@ -56,8 +50,8 @@ def stored_head(name: str) -> HeadDescription:
 
 def _part(name: str) -> Part:
     if name in get_args(FlameId):
-        if (part := flame_part(name)) is not None:  # type: ignore[arg-type]
-            return part
+        if found := whole_first(parts(name)):  # type: ignore[arg-type]
+            return found[0]
         message = f"The head {name} was not added."
     else:
         everything = [part for release in get_args(FlameId) for part in parts(release)]

@@ -59,6 +59,8 @@ _COEFFICIENT = {
     "jaw": _Tuning(0.13, 3.5, 0.003, 0.03),
     "gaze": _Tuning(0.13, 3.5, 0.003, 0.03),
 }
+_COMPONENT = _Tuning(0.13, 3.5, 0.003, 0.5)
+"""Of components of shape, in standard deviations: ten times and more what ARKit's weights, 0 to 1, vary by."""
 _ROTATION = {
     "pose": _Tuning(0.13, 3.5, 0.0002, 0.01),
     "jaw": _Tuning(0.13, 3.5, 0.0005, 0.01),
@@ -234,6 +236,11 @@ def _denoise(values: np.ndarray, tuning: _Tuning, factor: float, frames: _Frames
     return result
 
 
+def _components(raw: np.ndarray, frames: _Frames, factor: float) -> np.ndarray:
+    """(T, C) components of shape, which have no bounds."""
+    return raw.astype(np.float64) if factor == 0 else _denoise(raw, _COMPONENT, factor, frames)
+
+
 def _coefficients(
     raw: np.ndarray, group: Group, frames: _Frames, factors: Mapping[Group, float], bounded: bool = False
 ) -> np.ndarray:
@@ -250,6 +257,8 @@ def _expression(
 ) -> np.ndarray:
     owners = np.array([GROUPS.index(channel_group(name)) for name in channels], dtype=int)
     result = raw.astype(np.float64)
+    if not set(channels) & set(CHANNELS):
+        return _components(raw, frames, factors["mouth"])
     for index, group in enumerate(GROUPS):
         own = np.flatnonzero(owners == index)
         if len(own):

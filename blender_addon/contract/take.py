@@ -57,6 +57,9 @@ def _check_schema(schema: object) -> None:
         remedy = "Open it with the version of Mien that wrote it, or capture again."
         raise MienError(ErrorCode.UNKNOWN_SCHEMA, message, remedy)
 
+WEIGHTS = "weights"
+"""Under which of a take's versions its engine's weights are named, where they have a name."""
+
 
 @dataclass(frozen=True)
 class TakeMeta:

@@ -8,12 +8,9 @@ from pathlib import PurePath
 from typing import Any
 
 from ..animation.record import TakeRecord
-from ..contract.take import Take
+from ..contract.take import WEIGHTS, Take
 from . import smoothing
 from .active_head import active_head
-
-WEIGHTS = "weights"
-"""Under which of a take's versions its engine's weights are named."""
 
 
 def active_take(context: Any) -> Any | None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,18 +15,22 @@ from PIL import Image
 from backend import cli
 from backend import session as session_module
 from backend.chain import reading
+from backend.chain.result import credited
+from backend.engines.choice import choose_networks
 from backend.engines.crops import deca_style, smirk_style, transforms
+from backend.engines.files import Ingredient
 from backend.faces.topology import IBUG68_FROM_478
 from backend.heads import load_head
 from backend.heads.model import HeadModel
 from backend.pipeline import capture
 from backend.session import Session
+from backend.weights.parts import find
 from blender_addon.contract.errors import EXIT_CODES, ErrorCode, MienError
 from blender_addon.contract.options import CaptureOptions
 from blender_addon.contract.projection import project, weak_project
-from blender_addon.contract.take import Take
+from blender_addon.contract.take import WEIGHTS, Take
 from tests.backend.chain.test_clip import Watcher
-from tests.fake_takes import same_arrays
+from tests.fake_takes import same_arrays, small_take
 from tests.footage import panned, write
 from tests.seeded_parts import (
     face_encoder,
@@ -34,6 +39,7 @@ from tests.seeded_parts import (
     write_deca,
     write_embedding,
     write_emoca,
+    write_emotion,
     write_emotion_mlp,
     write_mica,
     write_smirk,
@@ -249,3 +255,20 @@ def test_two_people(session, tmp_path, astronaut):
     result = capture(session, options(path, "smirk", all_faces=True))
     assert [take.meta.person for take in result.takes] == [1, 2]
     assert len(IBUG68_FROM_478) == 68 and not np.array_equal(result.takes[0].expression, result.takes[1].expression)
+
+
+def test_the_fits_takes_stay_free_of_licences_of_others(session, home):
+    part = write_emotion()
+    try:
+        options = CaptureOptions(source="photo.png", engine="fit")
+        assert choose_networks(options, load_head("open"), torch.device("cpu")).ingredients == ()
+    finally:
+        part.path.unlink()
+
+
+def test_takes_name_the_weights(session, home):
+    head, part = load_head("open"), find("emoca")
+    take = small_take()
+    asked = credited(replace(take, meta=replace(take.meta, engine="emoca")), head, (Ingredient.of(part),))
+    assert asked.meta.versions[WEIGHTS] == part.name != ""
+    assert WEIGHTS not in credited(take, head, (Ingredient.of(part),)).meta.versions

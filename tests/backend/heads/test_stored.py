@@ -9,6 +9,7 @@ import pytest
 from backend.heads import load_head
 from backend.heads.carried import DETECTED
 from backend.weights.parts import write_part
+from backend.weights.readiness import models
 from backend.weights.revision import flame_additions, flame_revision
 from blender_addon.contract.errors import ErrorCode, MienError
 from tests.face_flame import embedded, face_flame
@@ -82,6 +83,14 @@ def test_a_whole_model_goes_before_what_a_checkpoint_holds(home):
     add_flame("flame2020")
     add_flame("flame2020", "emoca", identity=100, expressions=50)
     assert load_head("flame2020").identity.shape[2] == 300
+
+
+def test_the_list_of_models_tells_heads_as_they_are_loaded(home):
+    add_flame("flame2020")
+    add_flame("flame2020", "emoca", identity=100, expressions=50)
+    told = next(head for head in models().heads if head.id == "flame2020")
+    head = load_head("flame2020")
+    assert (told.sha256, told.revision) == (head.sha256, head.revision) == (SHA256, head.revision)
 
 
 def test_parts_of_another_mesh_are_told(home):

@@ -512,3 +512,32 @@ def test_frames_at_the_same_time_are_no_trouble() -> None:
     assert steps(result.expression) < steps(take.expression) / 3
     allatonce = smooth(with_raw(replace(take, time=np.zeros(40))), DEFAULT_STRENGTH)
     assert np.isfinite(allatonce.expression).all()
+
+
+def components_take(frames: int, spread: float, seed: int = 0) -> Take:
+    """A head in FLAME's manner: one component moves by two standard deviations, all tremble by `spread`."""
+    rng = np.random.default_rng(seed)
+    take = still_take(frames)
+    names = tuple(f"exp{number:03d}" for number in range(1, len(CHANNELS) + 1))
+    values = spread * rng.normal(size=take.expression.shape)
+    values[frames // 2 :, 0] += 2.0
+    meta = replace(take.meta, channels=names)
+    return with_raw(replace(take, meta=meta, expression=values.astype(np.float32)))
+
+
+def test_trembling_components_of_shape_come_to_rest():
+    take = components_take(240, 0.15)
+    smoothed = smooth(take, DEFAULT_STRENGTH)
+    before, after = (np.diff(item.expression[:, 1:], axis=0).std() for item in (take, smoothed))
+    print(f"jitter {before:.3f} to {after:.3f}")
+    assert after < 0.25 * before
+    step = smoothed.expression[:, 0]
+    assert step[130:].mean() - step[:110].mean() == pytest.approx(2.0, abs=0.15)
+    assert step[123] - step[116] > 1.4
+
+
+def test_components_are_not_held_between_0_and_1():
+    values = np.abs(components_take(240, 0.15).expression) % 1
+    take = components_take(240, 0.0)
+    noisy = with_raw(replace(take, expression=values.astype(np.float32)))
+    assert np.array_equal(smooth(noisy, 0.0).expression, values)
