@@ -80,6 +80,17 @@ def _packages() -> tuple[bool, str]:
     return True, f"{', '.join(modules)} load"
 
 
+def _extras() -> tuple[bool, str]:
+    from backend.faces.fan import fan_installed, fan_weights
+    from backend.networks.onnx import onnx_installed, onnxruntime_version
+
+    onnx = f"onnxruntime {onnxruntime_version()}" if onnx_installed() else "no onnxruntime (setup --onnx)"
+    fan = "no face-alignment (setup --fan)"
+    if fan_installed():
+        fan = f"face-alignment, {'with' if fan_weights() else 'without'} the weights of FAN"
+    return True, f"{onnx}; {fan}"
+
+
 def _device() -> tuple[bool, str]:
     from backend.device import choose_device, device_label
 
@@ -124,6 +135,7 @@ _PARTS: tuple[tuple[str, Callable[[], tuple[bool, str]]], ...] = (
     ("mien", _python),
     ("environment", _environment),
     ("packages", _packages),
+    ("extras", _extras),
     ("device", _device),
     ("landmark model", _landmark_model),
     ("record", _record),

@@ -156,6 +156,8 @@ def _add_setup(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser("setup", help="fetch what captures need, and tell Blender where the backend is")
     parser.add_argument("--blend", action="store_true", help="also what --blend needs: bpy, where no Blender is found")
     parser.add_argument("--ray", action="store_true", help="also what 'batch --ray' needs: Ray")
+    parser.add_argument("--onnx", action="store_true", help="also onnxruntime: DECA, EMOCA, SMIRK faster on a CPU")
+    parser.add_argument("--fan", action="store_true", help="also face-alignment, for '--boxes fan'")
     parser.set_defaults(run=_setup)
 
 

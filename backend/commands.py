@@ -16,7 +16,7 @@ from backend.blender import prepare_blender
 from backend.capture_files import Wanted, WantedScene, Written, require_clip, stem_of, write_capture
 from backend.outputs import OutputPaths, check_writable
 from backend.progress import Progress
-from backend.setup.runtime import ENVIRONMENT, RAY_LOCK, ensure_runtime
+from backend.setup.runtime import ENVIRONMENT, FAN_LOCK, ONNX_LOCK, RAY_LOCK, ensure_runtime
 from backend.terminal import TerminalProgress, put
 from blender_addon.contract.errors import ErrorCode, MienError
 from blender_addon.contract.files import make_folder
@@ -196,8 +196,8 @@ def set_up(arguments: argparse.Namespace) -> None:
     from backend.weights.landmarker import landmarker_file
 
     with TerminalProgress() as progress:
-        if arguments.ray:
-            _add_ray(progress)
+        if extras := [name for name in _EXTRAS if getattr(arguments, name)]:
+            _add_extras(extras, progress)
         model = landmarker_file(progress)
         record_backend()
         program = prepare_blender(None, progress) if arguments.blend else None
@@ -207,16 +207,23 @@ def set_up(arguments: argparse.Namespace) -> None:
         put(f"Blender {program.release}: {program.path}")
 
 
-def _add_ray(progress: Progress) -> None:
-    """Install Ray into the environment that runs this, unless it is there.
+_EXTRAS = {"ray": RAY_LOCK, "onnx": ONNX_LOCK, "fan": FAN_LOCK}
+"""The lock of each option of `mien setup` that adds packages."""
+
+
+def _add_extras(names: Sequence[str], progress: Progress) -> None:
+    """Install extras into the environment that runs this, unless they are there.
 
     Raises:
         MienError: See `ensure_environment`; SETUP_FAILED where the environment is not ours to change.
     """
     if os.path.realpath(sys.prefix) != os.path.realpath(ROOT / ENVIRONMENT):
-        message = f"The environment {sys.prefix} was not made by Mien, so Ray is not installed into it."
-        raise MienError(ErrorCode.SETUP_FAILED, message, "Install it yourself: pip install 'mien[ray]'.")
-    ensure_runtime(ROOT, progress, (RAY_LOCK,))
+        message = f"The environment {sys.prefix} was not made by Mien, so nothing is installed into it."
+        remedy = f"Install it yourself: pip install 'mien[{','.join(names)}]'"
+        if "fan" in names:
+            remedy += ", then pip install --no-deps face-alignment==1.5.0"
+        raise MienError(ErrorCode.SETUP_FAILED, message, f"{remedy}.")
+    ensure_runtime(ROOT, progress, tuple(_EXTRAS[name] for name in names))
 
 
 def record_backend() -> None:

@@ -9,9 +9,11 @@ It needs torch and numpy alone. "Plain" is the network as it is built: eager, fl
 from __future__ import annotations
 
 import argparse
+import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -20,14 +22,16 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from backend.device import device_label, set_threads
 from backend.networks.cuda_graph import RecordedNetwork
-from backend.networks.inference import channels_last, optimised
+from backend.networks.inference import laid_out, optimised
 from backend.networks.onnx import OnnxNetwork, export_onnx, onnx_installed
 from backend.networks.smirk_encoder import SmirkOutput
 from tests.bench_rows import row
 from tests.seeded_networks import random_input, seeded_subject
 
 ENCODERS = (
-    ("DECA coarse encoder", "DECA, EMOCA encoder (ResNet-50)"),
+    ("DECA coarse encoder", "DECA coarse encoder (ResNet-50)"),
+    ("DECA detail encoder", "DECA detail encoder (ResNet-50)"),
+    ("EMOCA expression encoder", "EMOCA expression encoder (ResNet-50)"),
     ("emotion network", "emotion network (ResNet-50)"),
     ("SMIRK encoder", "SMIRK encoder (all three)"),
     ("SMIRK pose encoder", "  pose (MobileNetV3 small)"),
@@ -35,31 +39,49 @@ ENCODERS = (
     ("MICA", "MICA (IResNet-100)"),
     ("detail decoder", "detail decoder"),
 )
-"""Networks that a capture runs, and what they are called here. The encoders of identity, detail and EMOCA's expression
-are the same graphs."""
+"""Networks that a capture runs, and what they are called here. EMOCA runs the first three on each crop."""
+EMOCA = tuple(name for name, _ in ENCODERS[:3])
 CPU_BATCHES = (1, 8, 32)
 CUDA_BATCHES = (1, 64)
 GOAL_BATCH, GOAL = 8, 1.5
 Output = Tensor | tuple[Tensor, ...]
-_SECONDS = 2.0
+_SECONDS, _ROUNDS = 2.0, 5
 _MATRIX = 8192
 
 
-def best_seconds(runs: list[Callable[[], object]], device: torch.device) -> list[float]:
-    """Shortest seconds of each call; they take turns, so that a busy machine slows all of them."""
+@dataclass(frozen=True)
+class Timing:
+    """Seconds of a call: the median, and half of the middle half's width over it."""
+
+    median: float
+    spread: float
+
+
+def timings(runs: list[Callable[[], object]], device: torch.device) -> list[Timing]:
+    """Seconds of each call; they take turns, so that a busy machine slows all of them."""
     for run in runs:
         run()
-    best = [float("inf")] * len(runs)
+    times: list[list[float]] = [[] for _ in runs]
     rounds, start = 0, time.perf_counter()
-    while rounds < 3 or time.perf_counter() - start < _SECONDS:
-        for index, run in enumerate(runs):
+    while rounds < _ROUNDS or time.perf_counter() - start < _SECONDS:
+        for run, kept in zip(runs, times, strict=True):
             _finish(device)
             begun = time.perf_counter()
             run()
             _finish(device)
-            best[index] = min(best[index], time.perf_counter() - begun)
+            kept.append(time.perf_counter() - begun)
         rounds += 1
-    return best
+    return [_timing(kept) for kept in times]
+
+
+def _timing(times: list[float]) -> Timing:
+    low, middle, high = statistics.quantiles(times, n=4)
+    return Timing(middle, (high - low) / 2 / middle)
+
+
+def median_seconds(runs: list[Callable[[], object]], device: torch.device) -> list[float]:
+    """Medians of `timings`."""
+    return [timing.median for timing in timings(runs, device)]
 
 
 def _finish(device: torch.device) -> None:
@@ -69,24 +91,31 @@ def _finish(device: torch.device) -> None:
 
 def on_cpu() -> None:
     """Print images/s of each network at several batches, and how many times plain torch's that is."""
-    device = torch.device("cpu")
     for name, label in ENCODERS:
-        plain = seeded_subject(name).requires_grad_(False)
-        ways: dict[str, Callable[[Tensor], Output]] = {"": optimised(plain)}
-        if onnx_installed():
-            ways["onnxruntime"] = _in_onnxruntime(name, plain)
-        for batch in CPU_BATCHES:
-            inputs = random_input(name, batch)
-            laid = {way: inputs if way else _laid_out(inputs) for way in ways}
-            calls = [lambda f=network, x=laid[way]: f(x) for way, network in ways.items()]
-            with torch.inference_mode():
-                slow, *fast = best_seconds([lambda p=plain, x=inputs: p(x), *calls], device)
-                differences = [_difference(call(), plain(inputs)) for call in calls]
-            for way, seconds, difference in zip(ways, fast, differences, strict=True):
-                bound = f"{slow / seconds:.2f} x plain torch"
-                if batch == GOAL_BATCH:
-                    bound += f", goal {GOAL} x; differs by {difference:.0e}"
-                row(f"  {way}" if way else f"{label}, batch {batch}", f"{batch / seconds:.1f} images/s", bound)
+        _compare(label, (name,))
+    _compare("whole EMOCA (its three encoders)", EMOCA)
+
+
+def _compare(label: str, names: tuple[str, ...]) -> None:
+    """Rows of networks that see the same inputs, one after the other."""
+    plain = [seeded_subject(name).requires_grad_(False) for name in names]
+    ways: dict[str, list[Callable[[Tensor], Output]]] = {"": [optimised(network) for network in plain]}
+    if onnx_installed():
+        ways["onnxruntime"] = [_in_onnxruntime(name, network) for name, network in zip(names, plain, strict=True)]
+    for batch in CPU_BATCHES:
+        inputs = random_input(names[0], batch)
+        laid = {way: inputs if way else laid_out(inputs) for way in ways}
+        calls = [lambda n=networks, x=laid[way]: [run(x) for run in n] for way, networks in ways.items()]
+        with torch.inference_mode():
+            slow, *fast = timings([lambda x=inputs: [run(x) for run in plain], *calls], torch.device("cpu"))
+            known = [run(inputs) for run in plain]
+            differences = [max(map(_difference, call(), known)) for call in calls]
+        for way, timing, difference in zip(ways, fast, differences, strict=True):
+            bound = f"{slow.median / timing.median:.2f} x plain torch"
+            if batch == GOAL_BATCH:
+                bound += f", goal {GOAL} x; differs by {difference:.0e}"
+            value = f"{batch / timing.median:.1f} images/s"
+            row(f"  {way}" if way else f"{label}, batch {batch}", value, f"+- {timing.spread:.0%}, {bound}")
 
 
 def _in_onnxruntime(name: str, network: nn.Module) -> OnnxNetwork:
@@ -117,16 +146,15 @@ def on_cuda(device: torch.device) -> None:
         plain = network.to(device)
         for batch in CUDA_BATCHES:
             inputs = random_input(name, batch).to(device)
-            laid = _laid_out(inputs)
             _allow_tf32(False)
             known = plain(inputs)
-            (slow,) = best_seconds([lambda p=plain, x=inputs: p(x)], device)
+            (slow,) = median_seconds([lambda p=plain, x=inputs: p(x)], device)
             row(f"{label}, batch {batch}, plain", f"{batch / slow:.0f} images/s")
             for precision, dtype, tf32 in precisions:
                 _allow_tf32(tf32)
-                faster = optimised(network, device, dtype)
+                faster, laid = optimised(network, device, dtype), laid_out(inputs, dtype)
                 recorded = RecordedNetwork(faster, laid)
-                eager, fast = best_seconds([lambda f=faster, x=laid: f(x), lambda r=recorded, x=laid: r(x)], device)
+                eager, fast = median_seconds([lambda f=faster, x=laid: f(x), lambda r=recorded, x=laid: r(x)], device)
                 best = min(eager, fast)
                 share = flops * batch / best / peaks[precision]
                 bound = (
@@ -136,10 +164,6 @@ def on_cuda(device: torch.device) -> None:
                 row(f"  {precision}", f"{batch / best:.0f} images/s", f"{bound}; differs by {difference:.0e}")
         network.cpu()
     _allow_tf32(False)
-
-
-def _laid_out(inputs: Tensor) -> Tensor:
-    return channels_last(inputs) if inputs.dim() == 4 else inputs
 
 
 def _allow_tf32(allowed: bool) -> None:
@@ -164,7 +188,7 @@ def _flops(network: nn.Module, inputs: Tensor) -> int:
 def _matmul_flops(device: torch.device, dtype: torch.dtype) -> float:
     """Operations a second of a large matrix product of random numbers."""
     a, b = (torch.randn(_MATRIX, _MATRIX, device=device, dtype=dtype) for _ in range(2))
-    (seconds,) = best_seconds([lambda: a @ b], device)
+    (seconds,) = median_seconds([lambda: a @ b], device)
     return 2 * _MATRIX**3 / seconds
 
 

@@ -37,12 +37,26 @@ class Truth:
     scores: np.ndarray
 
 
-def make_truth(head: HeadDescription, model: HeadModel, seed: int, noise: float = 0.0) -> Truth:
-    """A random head, expression, pose and gaze; `noise` is that of the landmarks over the outer-eye distance."""
+def make_truth(
+    head: HeadDescription,
+    model: HeadModel,
+    seed: int,
+    noise: float = 0.0,
+    units: tuple[str, ...] = (),
+    channels: np.ndarray | None = None,
+) -> Truth:
+    """A random head, expression, pose and gaze.
+
+    Args:
+        noise: of the landmarks, over the outer-eye distance.
+        units: names of the truth's expression, where they are not the head's own channels.
+        channels: (E,U) the head's channels of these units.
+    """
     random = np.random.default_rng(seed)
     identity = random.normal(size=head.identity.shape[-1])
-    expression = np.zeros(len(head.expression_names))
-    scored = [i for i, name in enumerate(head.expression_names) if name in topology.BLENDSHAPE_NAMES]
+    names = units or head.expression_names
+    expression = np.zeros(len(names))
+    scored = [i for i, name in enumerate(names) if name in topology.BLENDSHAPE_NAMES]
     expression[random.choice(scored, 6, replace=False)] = random.uniform(0, 0.7, 6)
     jaw, lids = random.uniform(0, 0.2), random.uniform(0, 0.3, 2)
     rotation = np.radians(random.uniform([-8, -10, -5], [8, 10, 5]))
@@ -54,7 +68,7 @@ def make_truth(head: HeadDescription, model: HeadModel, seed: int, noise: float 
 
     vertices = model(
         identity=batch(identity),
-        expression=batch(expression),
+        expression=batch(expression if channels is None else channels @ expression),
         head_rotation=batch(rotation),
         jaw=batch([jaw, 0, 0]),
         eyes=batch([*gaze, *gaze]),
@@ -63,7 +77,7 @@ def make_truth(head: HeadDescription, model: HeadModel, seed: int, noise: float 
     points = model.landmarks(vertices, "mediapipe478")[0].double().numpy()
     seen = _seen(points, rotation, translation, MATRIX)
     seen += random.normal(size=seen.shape) * noise * _eye_distance(seen)
-    values = _scores(head, expression, jaw, lids)
+    values = _scores(names, expression, jaw, lids)
     return Truth(vertices[0].numpy(), expression, rotation, translation, gaze, seen, values)
 
 
@@ -121,7 +135,7 @@ def make_person(
         seen += random.normal(size=seen.shape) * noise * scale
         seen[:, :2] += offsets * scale
         landmarks.append(seen)
-        scores.append(_scores(head, expression[view], jaw[view, 0], lids[view]))
+        scores.append(_scores(head.expression_names, expression[view], jaw[view, 0], lids[view]))
     return PersonTruth(
         identity, expression, rotation, translation, np.stack(landmarks), np.stack(scores), matrix, focal_mm
     )
@@ -139,10 +153,10 @@ def _eye_distance(seen: np.ndarray) -> float:
     return float(np.linalg.norm(np.subtract(*seen[list(topology.OUTER_EYE_CORNERS), :2])))
 
 
-def _scores(head: HeadDescription, expression: np.ndarray, jaw: float, lids: np.ndarray) -> np.ndarray:
+def _scores(names: tuple[str, ...], expression: np.ndarray, jaw: float, lids: np.ndarray) -> np.ndarray:
     """(52,) what a perfect network says."""
     scores = dict.fromkeys(topology.BLENDSHAPE_NAMES, 0.0)
-    scores |= {name: value for name, value in zip(head.expression_names, expression, strict=True) if name in scores}
+    scores |= {name: value for name, value in zip(names, expression, strict=True) if name in scores}
     scores |= {"jawOpen": jaw / JAW_OPEN, "eyeBlinkLeft": lids[0], "eyeBlinkRight": lids[1]}
     return np.array(list(scores.values()), np.float32)
 

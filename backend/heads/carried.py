@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from blender_addon.contract.errors import MienError
+from blender_addon.contract.errors import ErrorCode, MienError
 from blender_addon.contract.head import HeadDescription, Landmarks
 
 from .correspondence import Correspondence, correspondence
@@ -22,6 +22,9 @@ def with_carried(head: HeadDescription) -> HeadDescription:
 
     The first time a head is registered, which takes some seconds; afterwards it is read from the data folder. A head
     that looks like none (see `correspondence`) stays as it is: it can take on a network's parameters, not landmarks.
+
+    Raises:
+        MienError: NO_SPACE, NOT_PERMITTED where what was found cannot be kept.
     """
     from backend.heads import load_head
 
@@ -31,7 +34,9 @@ def with_carried(head: HeadDescription) -> HeadDescription:
     try:
         here = correspondence(source, head)
         there = correspondence(head, source)
-    except MienError:
+    except MienError as error:
+        if error.code is not ErrorCode.BAD_HEAD:
+            raise
         return head
     eyelids = head.eyelids
     if not eyelids.shape[2]:

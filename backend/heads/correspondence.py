@@ -14,12 +14,11 @@ from blender_addon.contract.files import load_arrays, make_folder, save_arrays
 from blender_addon.contract.head import HeadDescription
 from blender_addon.contract.places import data_dir
 
-from .registration import OPEN, register
-from .surface import nearest_on_surface, vertex_normals
+from .counterparts import Surface, SurfacePoints
+from .registration import VERSION, digest, eye_faces, jaw_weights, register, skin_faces
+from .surface import vertex_normals
 
-VERSION = 1
-"""Of the method; what another one found is not used."""
-_EYES = slice(3, 5)
+OPEN = "open"
 
 
 @dataclass(frozen=True)
@@ -66,42 +65,32 @@ def correspondence(
     if OPEN not in (source.id, target.id):
         message = f"The heads {source.id} and {target.id} have different meshes."
         raise MienError(ErrorCode.USAGE, message, "Go by way of the open head.")
-    onto = target if source.id == OPEN else source
-    registered = register(source if source.id == OPEN else target, onto, progress)
-    here = registered if source.id == OPEN else source.template.astype(np.float64)
-    there = target.template.astype(np.float64) if source.id == OPEN else registered
-    found = _nearest(source, here, target, there)
+    open_head, other = (source, target) if source.id == OPEN else (target, source)
+    laid, shape = register(open_head, other, progress), other.template.astype(np.float64)
+    both = {
+        _path(open_head, other): _nearest(open_head, laid, other, shape),
+        _path(other, open_head): _nearest(other, shape, open_head, laid),
+    }
     make_folder(path.parent, private=True)
-    save_arrays(path, {"version": VERSION}, dict(vars(found)))
-    return found
+    for place, found in both.items():
+        save_arrays(place, {"version": VERSION}, dict(vars(found)))
+    return both[path]
 
 
 def _nearest(
     source: HeadDescription, here: np.ndarray, target: HeadDescription, there: np.ndarray
 ) -> Correspondence:
-    """Eyes on eyes, all else on skin and lips that face the same way."""
-    eye_faces = _of_eyes(source)[source.faces].all(axis=1)
-    skin_faces = ~eye_faces & _visible(source)
-    normals, eyes = vertex_normals(there, target.faces), _of_eyes(target)
+    """Eyes on eyes, all else on skin and lips that face the same way and move alike with the jaw."""
+    points = SurfacePoints(there, vertex_normals(there, target.faces), jaw_weights(target))
+    eyes = np.zeros(len(there), bool)
+    eyes[target.faces[eye_faces(target)]] = True
     faces, weights = np.zeros(len(there), np.int32), np.zeros((len(there), 3), np.float32)
-    for chosen, allowed in ((eyes, eye_faces), (~eyes, skin_faces)):
-        if chosen.any():
-            faces[chosen], weights[chosen] = nearest_on_surface(
-                there[chosen], here, source.faces, allowed if allowed.any() else skin_faces, normals[chosen]
-            )
-    points = np.einsum("vk,vkd->vd", weights, here[source.faces[faces]])
-    return Correspondence(faces, weights, np.linalg.norm(points - there, axis=1).astype(np.float32))
-
-
-def _of_eyes(head: HeadDescription) -> np.ndarray:
-    """(V,) bool: vertices of the eyeballs."""
-    return head.skinning[:, _EYES].sum(axis=1) > 0.5
-
-
-def _visible(head: HeadDescription) -> np.ndarray:
-    """(F,) bool: triangles of skin and lips, not of teeth, tongue, mouth or lashes."""
-    wanted = [row for row, name in enumerate(head.materials) if name in ("skin", "lips")]
-    return np.isin(head.polygon_material[head.face_polygon], wanted)
+    for chosen, allowed in ((eyes, eye_faces(source)), (~eyes, skin_faces(source))):
+        surface = Surface(here, source.faces[allowed], jaw_weights(source))
+        found, weights[chosen] = surface.nearest(points.some(chosen))
+        faces[chosen] = np.flatnonzero(allowed)[found]
+    places = np.einsum("vk,vkd->vd", weights, here[source.faces[faces]])
+    return Correspondence(faces, weights, np.linalg.norm(places - there, axis=1).astype(np.float32))
 
 
 def _same_mesh(head: HeadDescription) -> Correspondence:
@@ -116,7 +105,7 @@ def _same_mesh(head: HeadDescription) -> Correspondence:
 
 
 def _path(source: HeadDescription, target: HeadDescription) -> Path:
-    return data_dir() / "registrations" / f"{source.sha256[:32]}-{target.sha256[:32]}.npz"
+    return data_dir() / "registrations" / f"{digest(source)[:32]}-{digest(target)[:32]}.npz"
 
 
 def _read(path: Path, count: int) -> Correspondence | None:

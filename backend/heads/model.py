@@ -119,7 +119,7 @@ class HeadModel(nn.Module):
             neck: (B, 3) axis-angle.
             jaw: (B, 3) axis-angle.
             eyes: (B, 6) axis-angle, left then right.
-            eyelids: (B, 2) closure, left then right.
+            eyelids: (B, 2) closure, left then right; nothing moves with it on a head without eyelid shapes.
 
         Returns:
             Vertices and joints, metres.
@@ -128,6 +128,8 @@ class HeadModel(nn.Module):
             ValueError: an argument has the wrong width or the batches do not agree.
         """
         batch = _batch_size(identity, expression, head_rotation, neck, jaw, eyes, eyelids)
+        if not self._widths[2]:
+            eyelids = None
         rest = self._shaped(batch, identity, expression, eyelids if self.eyelid_space == "rest" else None)
         joints = self._joints(batch, identity, expression)
         rotations = self._rotations(batch, head_rotation, neck, jaw, eyes)

@@ -1,23 +1,22 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""FLAME heads from the files that were added: the model, and what came to it."""
+"""FLAME heads from the files that were added: the model, and what may come to it (`backend.weights.revision`)."""
 
 from __future__ import annotations
 
-import hashlib
 import re
+from collections.abc import Sequence
 from typing import get_args
 
 import numpy as np
 
-from backend.weights.parts import Part, find, parts
+from backend.weights.parts import Part, PartKind, parts
+from backend.weights.revision import flame_additions, flame_revision
 from blender_addon.contract.errors import ErrorCode, MienError
 from blender_addon.contract.head import HeadDescription, Landmarks
 
 from .carried import with_carried
 from .flame import EXPRESSIONS, FlameId, UVLayout, describe_flame
 
-COMPANIONS = ("head_template", "landmark_embedding", "mediapipe_embedding", "eyelids")
-"""Kinds of parts that come to a FLAME head."""
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -32,12 +31,6 @@ def flame_part(head_id: FlameId) -> Part | None:
     return next((part for part in found if not part.name), found[0] if found else None)
 
 
-def flame_revision() -> str:
-    """Hash of the parts that come to FLAME heads; empty where there are none (see `HeadDescription.revision`)."""
-    lines = sorted(f"{part.kind}:{part.name}:{part.sha256}" for kind in COMPANIONS for part in parts(kind))  # type: ignore[arg-type]
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest() if lines else ""
-
-
 def stored_head(name: str) -> HeadDescription:
     """A FLAME head that was added, by its id or by its hash.
 
@@ -47,15 +40,16 @@ def stored_head(name: str) -> HeadDescription:
     part = _part(name)
     arrays = part.arrays()
     count, triangles = len(arrays["v_template"]), arrays["f"].astype(np.int32)
+    additions = flame_additions(part.kind)
     head = describe_flame(
         arrays,
         part.kind,  # type: ignore[arg-type]  # one of FLAME's
         part.sha256,
         expressions=int(part.settings.get("expressions", EXPRESSIONS)),
-        uv_layout=_uv_layout(triangles),
-        eyelids=_eyelids(count),
-        landmarks=_landmarks(len(triangles)),
-        revision=flame_revision(),
+        uv_layout=_uv_layout(additions, triangles),
+        eyelids=_eyelids(additions, count),
+        landmarks=_landmarks(additions, len(triangles)),
+        revision=flame_revision(additions),
     )
     return with_carried(head)
 
@@ -74,37 +68,42 @@ def _part(name: str) -> Part:
     raise MienError(ErrorCode.MISSING_FILE, message, remedy, {"head": name})
 
 
-def _uv_layout(triangles: np.ndarray) -> UVLayout | None:
-    part = find("head_template")
-    if part is None:
-        return None
-    arrays = part.arrays()
-    if not np.array_equal(arrays["faces"], triangles):
-        _other_mesh(part)
-    return UVLayout(arrays["uv"].astype(np.float32), arrays["uv_faces"].astype(np.int32))
-
-
-def _eyelids(count: int) -> np.ndarray | None:
-    sides = [find("eyelids", name) for name in ("left", "right")]
-    if None in sides:
-        return None
-    offsets = [part.arrays()["offsets"] for part in sides if part is not None]
-    for part, values in zip(sides, offsets, strict=True):
-        if part is not None and values.shape != (count, 3):
+def _uv_layout(additions: Sequence[Part], triangles: np.ndarray) -> UVLayout | None:
+    for part in _of_kind(additions, "head_template"):
+        arrays = part.arrays()
+        if not np.array_equal(arrays["faces"], triangles):
             _other_mesh(part)
+        return UVLayout(arrays["uv"].astype(np.float32), arrays["uv_faces"].astype(np.int32))
+    return None
+
+
+def _eyelids(additions: Sequence[Part], count: int) -> np.ndarray | None:
+    """Both lids, or none where one is missing."""
+    sides = {part.name: part for part in _of_kind(additions, "eyelids")}
+    if set(sides) != {"left", "right"}:
+        return None
+    offsets = []
+    for name in ("left", "right"):
+        offsets.append(sides[name].arrays()["offsets"])
+        if offsets[-1].shape != (count, 3):
+            _other_mesh(sides[name])
     return np.stack(offsets, axis=2).astype(np.float32)
 
 
-def _landmarks(triangles: int) -> dict[str, Landmarks]:
+def _landmarks(additions: Sequence[Part], triangles: int) -> dict[str, Landmarks]:
     found: dict[str, Landmarks] = {}
-    if (part := find("landmark_embedding")) is not None:
+    for part in _of_kind(additions, "landmark_embedding"):
         arrays = part.arrays()
         for name, prefix in (("ibug68", "full"), ("static51", "static")):
             found[name] = _embedding(part, arrays[f"{prefix}_faces"], arrays[f"{prefix}_barycentric"], triangles)
-    if (part := find("mediapipe_embedding")) is not None:
+    for part in _of_kind(additions, "mediapipe_embedding"):
         arrays = part.arrays()
         found["mediapipe105"] = _embedding(part, arrays["faces"], arrays["barycentric"], triangles)
     return found
+
+
+def _of_kind(additions: Sequence[Part], kind: PartKind) -> list[Part]:
+    return [part for part in additions if part.kind == kind]
 
 
 def _embedding(part: Part, faces: np.ndarray, barycentric: np.ndarray, triangles: int) -> Landmarks:

@@ -36,7 +36,7 @@ def nearest_on_surface(
     corners = vertices[faces[candidates]]
     _, near = cKDTree(corners.mean(axis=1)).query(points, k=min(NEIGHBOURS, len(candidates)))
     near = near.reshape(len(points), -1)
-    weights = _barycentric_of_nearest(points[:, None], corners[near])
+    weights = barycentric_of_nearest(points[:, None], corners[near])
     found = np.einsum("nkc,nkcd->nkd", weights, corners[near])
     distance = np.linalg.norm(found - points[:, None], axis=-1)
     if normals is not None:
@@ -64,7 +64,7 @@ def vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
     return summed / np.maximum(np.linalg.norm(summed, axis=1, keepdims=True), 1e-12)
 
 
-def _barycentric_of_nearest(points: np.ndarray, corners: np.ndarray) -> np.ndarray:
+def barycentric_of_nearest(points: np.ndarray, corners: np.ndarray) -> np.ndarray:
     """(...,3) weights of the nearest point of each triangle (...,3,3): inside, or on the nearest edge."""
     a, b, c = corners[..., 0, :], corners[..., 1, :], corners[..., 2, :]
     normal = np.cross(b - a, c - a)

@@ -31,6 +31,7 @@ _LEADING_ASTRAY = frozenset(
 _FILE_NAME = re.compile(r"([^/\\\s]+?)-(\d[^-/\\\s]*)(?:-[^/\\\s]*)?\.whl\S*(?: \(([\d.]+ [kMG]?B)\))?")
 _COUNTED = ("Collecting ", "Processing ", "Requirement already satisfied")  # one for each package
 _LOADS = "# loads:"
+_WITHOUT_DEPENDENCIES = "# without dependencies:"
 _NO_MATCH = re.compile(r"No matching distribution found for (\S+)")
 
 _NO_SPACE = ("No space left on device", "Disk quota exceeded", "Errno 28", "not enough space on the disk")
@@ -71,6 +72,9 @@ def clean_environment() -> dict[str, str]:
 def pip_install(python: str, locks: Sequence[Path], stage: str, progress: Progress) -> None:
     """Install the locked packages into the environment of `python`.
 
+    Locks that say `# without dependencies:` and why are installed after the others, and what their packages ask for
+    beyond them is not.
+
     Args:
         python: The environment's interpreter.
         locks: Requirement files with exact versions.
@@ -81,7 +85,24 @@ def pip_install(python: str, locks: Sequence[Path], stage: str, progress: Progre
         PipFailure: NO_NETWORK, NO_SPACE, WRONG_HASH, NOT_PERMITTED or SETUP_FAILED.
         OSError: The log cannot be written.
     """
-    command = [python, "-m", "pip", "install", *_PIP_OPTIONS]
+    apart = [lock for lock in locks if _without_dependencies(lock)]
+    together = [lock for lock in locks if lock not in apart]
+    if together:
+        _install(python, together, stage, progress, ())
+    if apart:
+        try:
+            _install(python, apart, stage, progress, ("--no-deps",))
+        except PipFailure as failure:
+            failure.changed_environment |= bool(together)
+            raise
+
+
+def _without_dependencies(lock: Path) -> bool:
+    return any(line.startswith(_WITHOUT_DEPENDENCIES) for line in lock.read_text(encoding="utf-8").splitlines())
+
+
+def _install(python: str, locks: Sequence[Path], stage: str, progress: Progress, options: Sequence[str]) -> None:
+    command = [python, "-m", "pip", "install", *_PIP_OPTIONS, *options]
     for lock in locks:
         command += ["-r", str(lock)]
     expected = max(1, sum(len(pinned_packages(lock)) for lock in locks))

@@ -18,7 +18,9 @@ ENVIRONMENT = ".venv"
 _LOCKS = ("runtime.txt",)
 
 RAY_LOCK = "ray.txt"
-"""Name of the lock that the extra `ray` adds."""
+ONNX_LOCK = "onnx.txt"
+FAN_LOCK = "fan.txt"
+"""Names of the locks that the extras `ray`, `onnx` and `fan` add."""
 
 
 def lock_file(root: Path, name: str) -> Path:

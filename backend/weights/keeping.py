@@ -85,11 +85,15 @@ def _say(as_json: bool, part: Part, done: str) -> None:
 
 
 def _lines(outcome: Outcome) -> Iterable[str]:
+    file = None
     for added in outcome.added:
+        if added.file != file:
+            yield added.file
+        file = added.file
         yield from _told(added)
     for warning in outcome.warnings:
         yield f"warning  {warning}"
-    for problem in outcome.problems:
+    for problem in outcome.problems[1:]:  # the first ends the command
         yield f"refused  {problem}"
     unknown = outcome.unknown
     if unknown:
@@ -100,7 +104,7 @@ def _lines(outcome: Outcome) -> Iterable[str]:
 def _told(added: Added) -> Iterable[str]:
     part, entry = added.part, LEDGER[added.part.kind]
     state = "there" if added.before else "added"
-    yield f"{state:8} {title(part.kind, part.name)}, from {added.file} ({part.size / 1e6:.1f} MB)"
+    yield f"  {state:6} {title(part.kind, part.name)}, {part.size / 1e6:.1f} MB"
     yield f"         commercial use: {entry.commercial_use}; {entry.licence}"
     yield from (f"         {note}" for note in added.notes)
 

@@ -65,7 +65,11 @@ def _zip_form(path: Path, about: About) -> Form:
             names = archive.namelist()
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, RuntimeError) as error:
         raise bad_weights(about.file, "is damaged or only part of a file", _AGAIN, cause="damaged") from error
-    return "arrays" if find_pickle(names) or all(name.endswith(".npy") for name in names) else "zip"
+    # A zip of nothing but arrays may be either; numpy gives its own another name.
+    one = find_pickle(names) or (
+        all(name.endswith(".npy") for name in names) and not about.name.lower().endswith(".zip")
+    )
+    return "arrays" if one else "zip"
 
 
 @contextmanager

@@ -209,8 +209,11 @@ def parts(kind: PartKind | None = None, folder: Path | None = None) -> tuple[Par
 
 
 def find(kind: PartKind, name: str = "", folder: Path | None = None) -> Part | None:
-    """The part of a kind, the newest where no name is given; None where there is none."""
-    return next((part for part in parts(kind, folder) if not name or part.name == name), None)
+    """The part of a kind, the newest where no name is given; None where there is none.
+
+    One without a name of its own goes by its kind.
+    """
+    return next((part for part in parts(kind, folder) if not name or (part.name or kind) == name), None)
 
 
 def _changed(path: Path) -> int:

@@ -10,7 +10,7 @@ from typing import get_args
 
 from backend.weights.ledger import LEDGER, title
 from backend.weights.parts import Part, PartKind, parts
-from backend.weights.revision import flame_revision
+from backend.weights.revision import flame_additions, flame_revision
 from blender_addon.contract.head import CommercialUse
 from blender_addon.contract.messages import Models
 from blender_addon.contract.models import EngineStatus, HeadStatus, PartStatus
@@ -69,7 +69,7 @@ def _network(network: Network, store: Store) -> EngineStatus:
     if store["flame2020"] and not full:
         missing.append("flame2020")
     strictest = max(needed, key=lambda kind: _STRICTNESS[LEDGER[kind].commercial_use])
-    weights = tuple(part.name or network.title for part in store[network.kind])
+    weights = tuple(part.name or network.kind for part in store[network.kind])
     return EngineStatus(
         network.kind,
         network.title,
@@ -96,7 +96,7 @@ def _reason(missing: Sequence[PartKind], engine: str, store: Store) -> str:
     if missing == ["flame2020"] and store["flame2020"]:
         return f"{engine} needs the whole FLAME 2020; the one out of an EMOCA checkpoint has fewer identities."
     names = [f"{title(kind)} ({LEDGER[kind].file})" for kind in missing]
-    return f"{_joined(names)} {'is' if len(names) == 1 else 'are'} missing."
+    return f"{engine} lacks {_joined(names)}."
 
 
 def _remedy(missing: Sequence[PartKind]) -> str:
@@ -122,7 +122,7 @@ def _flame(kind: PartKind, store: Store) -> HeadStatus:
         return HeadStatus(
             kind, entry.title, "", "", entry.licence, entry.commercial_use, False, missing, _remedy([kind])
         )
-    sha256, revision = store[kind][0].sha256, flame_revision()
+    sha256, revision = store[kind][0].sha256, flame_revision(flame_additions(kind))
     return HeadStatus(kind, entry.title, sha256, revision, entry.licence, entry.commercial_use, ready=True)
 
 

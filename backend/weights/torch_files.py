@@ -89,7 +89,7 @@ def read_legacy(file: BinaryIO, size: int, read: ReadPickle) -> object:
         kind, key, count = _checked(pid)
         if key not in known:
             if count * kind.itemsize > size:
-                raise Refused("a tensor larger than the file")
+                raise ValueError("numbers that are not there")
             kinds[key] = kind
             known[key] = StorageStandIn(kind.dtype, count, partial(fetch, key, count))
         return _of_kind(known[key], kind)

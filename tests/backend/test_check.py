@@ -98,3 +98,14 @@ class TestSetupForRay:
         monkeypatch.setattr(commands.sys, "prefix", str(tmp_path / "elsewhere"))
         assert main(["setup", "--ray"]) == EXIT_CODES[ErrorCode.SETUP_FAILED]
         assert "pip install 'mien[ray]'" in capsys.readouterr().err
+
+    def test_other_extras(self, tmp_path, monkeypatch, capsys):
+        asked = []
+        monkeypatch.setattr(commands, "ensure_runtime", lambda root, progress, locks: asked.append(locks))
+        monkeypatch.setattr(commands, "ROOT", tmp_path)
+        monkeypatch.setattr(commands.sys, "prefix", str(tmp_path / ".venv"))
+        assert main(["setup", "--onnx", "--fan"]) == 0
+        assert asked == [("onnx.txt", "fan.txt")]
+        monkeypatch.setattr(commands.sys, "prefix", str(tmp_path / "elsewhere"))
+        assert main(["setup", "--fan"]) == EXIT_CODES[ErrorCode.SETUP_FAILED]
+        assert "--no-deps face-alignment" in capsys.readouterr().err

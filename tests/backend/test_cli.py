@@ -40,7 +40,9 @@ class Chain:
             action()
         if self.failure is not None:
             raise self.failure
-        takes = tuple(SimpleNamespace(save=lambda path, n=n: path.write_text(f"take {n}")) for n in range(self.faces))
+        takes = tuple(
+            SimpleNamespace(save=lambda path, n=n: path.write_text(f"take {n}"), extra={}) for n in range(self.faces)
+        )
         faces = [{"face": n + 1, "landmark_error": 0.021, "confidence": 0.9} for n in range(self.faces)]
         report = {"seconds": {"read": 0.1}, "faces": faces, "found": [[0, 0, 1, 1]] * 3} | self.report
         photo = SimpleNamespace(path=options.source, pixels=np.zeros((2, 3, 3), np.uint8))

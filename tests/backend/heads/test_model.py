@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -68,6 +70,14 @@ def test_expression_moves_the_joints_only_when_the_head_says_so() -> None:
         model = HeadModel(small_head(follow=follow))
         moved = model(expression=expression).joints - model().joints
         assert (moved.abs().max() > 1e-4) == follow
+
+
+def test_closure_moves_nothing_on_a_head_without_eyelid_shapes() -> None:
+    head = small_head()
+    model = HeadModel(replace(head, eyelids=head.eyelids[..., :0]))
+    parameters = random_parameters(2)
+    without = {name: value for name, value in parameters.items() if name != "eyelids"}
+    torch.testing.assert_close(model(**parameters).vertices, model(**without).vertices, atol=0, rtol=0)
 
 
 def test_eyelids_close_with_the_head_or_along_fixed_axes() -> None:

@@ -8,8 +8,8 @@ import pytest
 
 from backend.heads import load_head
 from backend.heads.carried import DETECTED
-from backend.heads.stored import flame_revision
 from backend.weights.parts import write_part
+from backend.weights.revision import flame_additions, flame_revision
 from blender_addon.contract.errors import ErrorCode, MienError
 from tests.face_flame import embedded, face_flame
 
@@ -44,9 +44,9 @@ def test_heads_that_were_not_added_say_where_they_come_from(mien_home):
 
 
 def test_a_stored_head_has_all_that_came_to_it(home):
-    add_flame("flame2023_open")
-    plain = load_head("flame2023_open")
-    assert (plain.id, plain.sha256, plain.revision, plain.commercial_use) == ("flame2023_open", SHA256, "", "yes")
+    add_flame("flame2023")
+    plain = load_head("flame2023")
+    assert (plain.id, plain.sha256, plain.revision, plain.commercial_use) == ("flame2023", SHA256, "", "no")
     assert plain.identity.shape[2] == 300 and plain.expression.shape[2] == 100
     known = face_flame()
     faces, weights = embedded(load_head("open").landmarks["ibug68"])
@@ -58,15 +58,15 @@ def test_a_stored_head_has_all_that_came_to_it(home):
     for column, side in enumerate(("left", "right")):
         offsets = {"offsets": known.eyelids[..., column].astype(np.float32)}
         write_part("eyelids", offsets, origin=f"{side[0]}_eyelid.npy", sha256=str(3 + column) * 64, name=side)
-    head = load_head("flame2023_open")
-    assert head.sha256 == plain.sha256 and head.revision == flame_revision() != ""
+    head = load_head("flame2023")
+    assert head.sha256 == plain.sha256 and head.revision == flame_revision(flame_additions("flame2023")) != ""
     assert np.allclose(head.eyelids, known.eyelids, atol=1e-6) and np.array_equal(head.uv, known.uv)
     assert len(head.landmarks["ibug68"].faces) == 68 and len(head.landmarks["static51"].faces) == 51
-    assert load_head(SHA256).id == "flame2023_open"
+    assert load_head(SHA256).id == "flame2023"
 
 
 def test_the_open_heads_landmarks_and_lids_are_carried_over(home):
-    head, known, source = load_head("flame2023_open"), face_flame(), load_head("open")
+    head, known, source = load_head("flame2023"), face_flame(), load_head("open")
     faces, weights = embedded(source.landmarks[DETECTED])
     marks = head.landmarks[DETECTED]
     here = (head.template[head.faces[marks.faces]] * marks.barycentric[..., None]).sum(axis=1)
@@ -90,3 +90,12 @@ def test_parts_of_another_mesh_are_told(home):
     with pytest.raises(MienError) as caught:
         load_head("flame2020")
     assert "other.obj" in caught.value.message and "models remove head_template" in caught.value.remedy
+
+
+def test_the_free_release_stays_free(home):
+    """Nothing that may not be used commercially comes to it: its landmarks and lids are the open head's."""
+    add_flame("flame2023_open")
+    head = load_head("flame2023_open")
+    assert (head.commercial_use, head.licence, head.revision) == ("yes", "CC-BY-4.0", "")
+    assert set(head.landmarks) == {DETECTED} and len(head.uv) == 1
+    assert not np.allclose(head.eyelids, face_flame().eyelids, atol=1e-6)

@@ -14,7 +14,7 @@ from backend.setup.bpy_environments import BPY_4_2, BPY_5_0, BPY_5_2
 from backend.setup.pip_runner import modules_to_load, pinned_packages
 
 BLENDERS = ["bpy-4.2.txt", "bpy-5.0.txt", "bpy-5.2.txt"]
-LOCKS = ["runtime.txt", "onnx.txt", "ray.txt", "test.txt", "bpy-test.txt", *BLENDERS]
+LOCKS = ["runtime.txt", "onnx.txt", "fan.txt", "ray.txt", "test.txt", "bpy-test.txt", *BLENDERS]
 PIN = re.compile(r"[A-Za-z0-9_.-]+==[0-9][A-Za-z0-9.]*")
 
 
@@ -68,5 +68,12 @@ def test_each_bpy_release_has_its_lock(repository, release):
 
 
 def test_no_second_opencv(repository):
-    names = {name for name in pins(repository, "runtime.txt", "test.txt") if name.startswith("opencv")}
+    names = {name for name in pins(repository, "runtime.txt", "test.txt", "fan.txt") if name.startswith("opencv")}
     assert names == {"opencv-contrib-python"}
+
+
+def test_extras_agree_with_the_other_locks(repository):
+    others = pins(repository, "runtime.txt", "test.txt")
+    for lock in ("fan.txt", "onnx.txt"):
+        for name, version in pins(repository, lock).items():
+            assert others.get(name, version) == version, name
