@@ -184,6 +184,8 @@ def test_the_take_says_what_it_was_made_of(shot: Shot, engine: PublishedEngine) 
     assert {"ibug68", "mediapipe478"} <= set(head.landmarks) and bool(head.uv.any()) == (engine in WRINKLED)
     if engine == "smirk":  # the files'; the others have those of the open head
         assert np.abs(head.eyelids - face_flame().eyelids).max() < 1e-7
+        for path, side in zip(shot.files[-2:], ("left", "right"), strict=True):
+            assert meta.versions[f"eyelids {side}"] == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def flame_hash(files: list[Path]) -> str:
