@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import pickle
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -58,6 +58,8 @@ from tests.official_heads import (  # noqa: F401  # tests find all writers here
 )  # fmt: skip
 from tests.seeded_networks import seeded_state
 
+Encoder = Callable[[int], State]
+"""Gives the weights of an encoder by its number of outputs."""
 VGGFACE2_PEOPLE = 8631
 BEST_LOSS, WORSE_LOSS = 3.25521111, 9.44489288
 
@@ -74,15 +76,15 @@ def decoder_state() -> State:
     return seeded_state(DetailDecoder())
 
 
-def deca_state() -> dict[str, State]:
+def deca_state(encoder: Encoder = encoder_state) -> dict[str, State]:
     """The networks in `deca_model.tar`."""
-    return {"E_flame": encoder_state(COARSE), "E_detail": encoder_state(DETAIL), "D_detail": decoder_state()}
+    return {"E_flame": encoder(COARSE), "E_detail": encoder(DETAIL), "D_detail": decoder_state()}
 
 
-def write_deca(path: Path, *, legacy: bool = False) -> Path:
+def write_deca(path: Path, *, legacy: bool = False, encoder: Encoder = encoder_state) -> Path:
     """`deca_model.tar`, which `torch.save` wrote, with what upstream's training leaves beside the networks."""
     rest = {"opt": {"state": {}, "param_groups": [{"lr": 1e-4}]}, "global_step": 1000, "batch_size": 6}
-    return _save(deca_state() | rest, path, legacy=legacy)
+    return _save(deca_state(encoder) | rest, path, legacy=legacy)
 
 
 def emoca_state(
@@ -93,6 +95,7 @@ def emoca_state(
     losses: bool = True,
     head: HeadKind = "random",
     seed: int = 0,
+    encoder: Encoder = encoder_state,
 ) -> State:
     """The `state_dict` of an EMOCA checkpoint (1070 tensors without texture).
 
@@ -103,6 +106,7 @@ def emoca_state(
         losses: With VGG-19, which the training's loss needs (80 MB).
         head: The head in it.
         seed: Of the head.
+        encoder: The encoders' weights.
     """
     mask = torch.from_numpy(mask_pixels("face_eye").astype(np.float32) / 255)
     fixed = torch.from_numpy(fixed_displacement()).float()
@@ -111,7 +115,7 @@ def emoca_state(
     if losses:
         state |= under("perceptual_loss.featlayer.", VGG19Features().state_dict())
     for name, outputs in (("E_flame", COARSE), ("E_expression", branch.outputs), ("E_detail", DETAIL)):
-        state |= under(f"{name}.", encoder_state(outputs))
+        state |= under(f"{name}.", encoder(outputs))
     source = flame_source(head, seed)
     state |= under("flame.", flame_buffers(source, mediapipe))
     if texture:
@@ -172,15 +176,17 @@ def write_emoca(
     return write_emoca_checkpoint(path, emoca_state(branch, **content))  # type: ignore[arg-type]
 
 
-def smirk_state(translator: bool = True) -> State:
+def smirk_state(translator: bool = True, encoder: Mapping[str, Tensor] | None = None) -> State:
     """The content of `SMIRK_em1.pt` (940 tensors)."""
-    state = under("smirk_encoder.", seeded_state(SmirkEncoder()))
+    state = under("smirk_encoder.", encoder or seeded_state(SmirkEncoder()))
     return state | (under("smirk_generator.", seeded_state(SmirkTranslator())) if translator else {})
 
 
-def write_smirk(path: Path, translator: bool = True, *, legacy: bool = False) -> Path:
+def write_smirk(
+    path: Path, translator: bool = True, *, legacy: bool = False, encoder: Mapping[str, Tensor] | None = None
+) -> Path:
     """`SMIRK_em1.pt`; without the translator 14 MB, as of a first stage of training."""
-    return _save(smirk_state(translator), path, legacy=legacy)
+    return _save(smirk_state(translator, encoder), path, legacy=legacy)
 
 
 def mica_state() -> dict[str, State]:

@@ -92,6 +92,20 @@ def smirk_encoder() -> SmirkEncoder:
     return network
 
 
+def eager(engine: str, crops: Tensor) -> dict[str, np.ndarray]:
+    """What the networks say without being made faster."""
+    with torch.inference_mode():
+        if engine == "smirk":
+            return {name: value.numpy() for name, value in smirk_encoder().eval()(crops)._asdict().items()}
+        code = face_encoder(236).eval()(crops).numpy()
+        said = {"identity": code[:, :100], "jaw": code[:, 203:206], "head_rotation": code[:, 200:203]}
+        said |= {"expression": code[:, 150:200], "camera": code[:, 206:209]}
+        said["detail"] = face_encoder(128).eval()(crops).numpy()
+        if engine == "emoca":
+            said["expression"] = face_encoder(50).eval()(crops).numpy()
+        return said
+
+
 def tame(network: nn.Module, last: nn.Linear) -> None:
     """Make a network's answers to a picture of noise about as large as those of faces are."""
     noise = torch.from_numpy(np.random.default_rng(0).uniform(0, 1, (1, 3, 224, 224)).astype(np.float32))

@@ -19,6 +19,8 @@ from blender_addon.contract.head import CommercialUse
 
 Network = TypeVar("Network", bound=nn.Module)
 
+_EACH: Mapping[PartKind, tuple[str, ...]] = {"eyelids": ("left", "right")}
+"""Names of the parts that are used together, of kinds of which there is not just one."""
 _STRICTNESS: Mapping[CommercialUse, int] = {"no": 0, "unclear": 1, "yes": 2}
 
 
@@ -84,7 +86,7 @@ def required(kind: PartKind, name: str = "") -> Part:
 
 def ingredients(part: Part, *more: PartKind) -> tuple[Ingredient, ...]:
     """A part, and of other kinds those that are there."""
-    others = (find(kind) for kind in more)
+    others = (find(kind, name) for kind in more for name in _EACH.get(kind, ("",)))
     return tuple(Ingredient.of(item) for item in (part, *others) if item is not None)
 
 

@@ -43,7 +43,7 @@ def test_regions_part_the_keys(mien: Any) -> None:
     assert sorted(found) == sorted(keys[3:])
     assert rows[regions.Region.MOUTH][0] == regions.Control("Sideways", ("mouthLeft", "mouthRight"))
     assert rows[regions.Region.EYES] == [regions.Control("Blink", ("eyeBlinkLeft", "eyeBlinkRight"))]
-    assert rows[regions.Region.OTHER] == [regions.Control("exp001", ("exp001",))]
+    assert rows[regions.Region.OTHER] == [regions.Control("Component 1", ("exp001",))]
     assert regions.Control("Smile Left", ("mouthSmileLeft",)) in rows[regions.Region.MOUTH]
     assert regions.Control("Tongue Out", ("tongueOut",)) in rows[regions.Region.MOUTH]
 

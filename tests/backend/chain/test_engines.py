@@ -33,9 +33,8 @@ from tests.backend.chain.test_clip import Watcher
 from tests.fake_takes import same_arrays, small_take
 from tests.footage import panned, write
 from tests.seeded_parts import (
-    face_encoder,
+    eager,
     flame_head,
-    smirk_encoder,
     write_deca,
     write_embedding,
     write_emoca,
@@ -87,20 +86,6 @@ def clip(tmp_path_factory, astronaut) -> Path:
 
 def options(path: Path, engine: str, **more) -> CaptureOptions:
     return CaptureOptions(str(path), engine=engine, device="cpu", **more)
-
-
-def eager(engine: str, crops: torch.Tensor) -> dict[str, np.ndarray]:
-    """What the networks say without being made faster."""
-    with torch.inference_mode():
-        if engine == "smirk":
-            return {name: value.numpy() for name, value in smirk_encoder().eval()(crops)._asdict().items()}
-        code = face_encoder(236).eval()(crops).numpy()
-        said = {"identity": code[:, :100], "jaw": code[:, 203:206], "head_rotation": code[:, 200:203]}
-        said |= {"expression": code[:, 150:200], "camera": code[:, 206:209]}
-        said["detail"] = face_encoder(128).eval()(crops).numpy()
-        if engine == "emoca":
-            said["expression"] = face_encoder(50).eval()(crops).numpy()
-        return said
 
 
 @pytest.mark.parametrize("engine", ["deca", "emoca", "smirk"])
