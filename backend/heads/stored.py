@@ -9,8 +9,8 @@ from typing import get_args
 
 import numpy as np
 
-from backend.weights.parts import Part, PartKind, parts
-from backend.weights.revision import flame_additions, flame_revision, whole_first
+from backend.weights.parts import Part, PartKind, find, parts
+from backend.weights.revision import flame_additions, flame_revision
 from blender_addon.contract.errors import ErrorCode, MienError
 from blender_addon.contract.head import HeadDescription, Landmarks
 
@@ -50,8 +50,8 @@ def stored_head(name: str) -> HeadDescription:
 
 def _part(name: str) -> Part:
     if name in get_args(FlameId):
-        if found := whole_first(parts(name)):  # type: ignore[arg-type]
-            return found[0]
+        if (part := find(name)) is not None:  # type: ignore[arg-type]
+            return part
         message = f"The head {name} was not added."
     else:
         everything = [part for release in get_args(FlameId) for part in parts(release)]

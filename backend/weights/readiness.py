@@ -10,7 +10,7 @@ from typing import get_args
 
 from backend.weights.ledger import LEDGER, title
 from backend.weights.parts import Part, PartKind, parts
-from backend.weights.revision import flame_additions, flame_revision, whole_first
+from backend.weights.revision import flame_additions, flame_revision
 from blender_addon.contract.head import CommercialUse
 from blender_addon.contract.messages import Models
 from blender_addon.contract.models import EngineStatus, HeadStatus, PartStatus
@@ -122,7 +122,7 @@ def _flame(kind: PartKind, store: Store) -> HeadStatus:
         return HeadStatus(
             kind, entry.title, "", "", entry.licence, entry.commercial_use, False, missing, _remedy([kind])
         )
-    sha256, revision = whole_first(store[kind])[0].sha256, flame_revision(flame_additions(kind))
+    sha256, revision = store[kind][0].sha256, flame_revision(flame_additions(kind))
     return HeadStatus(kind, entry.title, sha256, revision, entry.licence, entry.commercial_use, ready=True)
 
 

@@ -4,18 +4,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from backend.weights.ledger import LEDGER
 from backend.weights.parts import Part, PartKind, parts
 
 _ADDITIONS: tuple[PartKind, ...] = ("head_template", "landmark_embedding", "mediapipe_embedding")
 _LIDS: PartKind = "eyelids"
-
-
-def whole_first(found: Sequence[Part]) -> tuple[Part, ...]:
-    """The parts of a release of FLAME as they are used: whole models before what checkpoints of EMOCA hold of them."""
-    return tuple(sorted(found, key=lambda part: bool(part.name)))
 
 
 def flame_additions(release: PartKind) -> tuple[Part, ...]:

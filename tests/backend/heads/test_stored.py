@@ -27,7 +27,8 @@ def add_flame(kind: str = "flame2020", name: str = "", identity: int = 300, expr
     arrays["f"] = made["f"].astype(np.int32)
     sha256 = SHA256 if not name else "cd" * 32
     settings = {"expressions": str(expressions)}
-    write_part(kind, arrays, origin="generic_model.pkl", sha256=sha256, name=name, settings=settings)
+    about = {"origin": "generic_model.pkl", "sha256": sha256, "name": name, "settings": settings}
+    write_part(kind, arrays, first=name != "emoca", **about)  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")
@@ -83,9 +84,12 @@ def test_a_whole_model_goes_before_what_a_checkpoint_holds(home):
     add_flame("flame2020")
     add_flame("flame2020", "emoca", identity=100, expressions=50)
     assert load_head("flame2020").identity.shape[2] == 300
+    add_flame("flame2020", "female", identity=200)
+    assert load_head("flame2020").identity.shape[2] == 200
 
 
 def test_the_list_of_models_tells_heads_as_they_are_loaded(home):
+    add_flame("flame2020", "female")
     add_flame("flame2020")
     add_flame("flame2020", "emoca", identity=100, expressions=50)
     told = next(head for head in models().heads if head.id == "flame2020")
