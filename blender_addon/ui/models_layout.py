@@ -71,8 +71,7 @@ def _draw_group(layout: Any, title: str, items: Sequence[EngineStatus | HeadStat
 
 
 def _draw_part(layout: Any, part: PartStatus) -> None:
-    title = f"{part.title}, {part.name}" if part.name else part.title
-    _draw_row(layout, title, "green" if part.ready else "grey", part.licence, part.commercial_use)
+    _draw_row(layout, part.title, "green" if part.ready else "grey", part.licence, part.commercial_use)
     row = layout.row()
     draw_lines(row, f"From {part.origin}" if part.ready else f"Gives {part.adds}", _WIDTH, "BLANK1")
     if not part.ready:
