@@ -18,7 +18,7 @@ import numpy as np
 
 from blender_addon.contract.errors import ErrorCode, MienError
 from training.datasets.files import BadItem, checked_landmarks
-from training.datasets.prepared import Prepared
+from training.datasets.prepared import PREPARED, Prepared
 from training.datasets.recorded import RecordedFaces
 from training.datasets.records import Record, Records
 from training.datasets.report import Findings, Reason
@@ -29,8 +29,9 @@ _HIGHEST = 10.0
 
 
 def afew_va(
-    folder: Path, prepared: Path, split: Literal["train", "test", "all"] = "all", fold: int = 0, seed: int = 0
-) -> RecordedFaces:
+    folder: Path, split: Literal["train", "test", "all"] = "all", fold: int = 0, seed: int = 0,
+    prepared: Path | None = None,
+) -> RecordedFaces:  # fmt: skip
     """Faces of AFEW-VA, for cross validation.
 
     No official folds are published. Ours put whole clips, and where the annotations name the actor all clips of one
@@ -38,10 +39,10 @@ def afew_va(
 
     Args:
         folder: of the dataset.
-        prepared: as `mien train prepare afew_va` wrote it.
         split: `test` is the fold, `train` the other four, `all` everything.
         fold: 0 to 4.
         seed: of the assignment.
+        prepared: as `mien train prepare afew_va` wrote it; `folder`/prepared by default.
 
     Raises:
         MienError: USAGE for another fold; MISSING_FILE.
@@ -49,7 +50,7 @@ def afew_va(
     if not 0 <= fold < FOLDS:
         raise MienError(ErrorCode.USAGE, f"AFEW-VA has no fold {fold}.", f"Give one of 0 to {FOLDS - 1}.")
     findings = Findings()
-    reader = Prepared(prepared, "Run 'mien train prepare afew_va' first.")
+    reader = Prepared(prepared or folder / PREPARED, "Run 'mien train prepare afew_va' first.")
     records = list(afew_va_records(folder, findings))
     if split != "all":
         of_person = folds([record.person for record in records], seed)

@@ -20,7 +20,7 @@ from typing import Literal
 
 from blender_addon.contract.errors import ErrorCode, MienError
 from blender_addon.contract.models import EMOTIONS
-from training.datasets.prepared import Prepared
+from training.datasets.prepared import PREPARED, Prepared
 from training.datasets.recorded import RecordedFaces
 from training.datasets.records import Record, Records, Side
 from training.datasets.report import Findings, Reason
@@ -48,22 +48,22 @@ class _Annotation:
     arousal: float = math.nan
 
 
-def aff_wild2(folder: Path, prepared: Path, split: Split, task: Task = "both") -> RecordedFaces:
+def aff_wild2(folder: Path, split: Split, task: Task = "both", prepared: Path | None = None) -> RecordedFaces:
     """Faces of Aff-Wild2: frames with valence and arousal, with an expression, or with either.
 
     Expressions called Other have no label here; frames with nothing but that are left out.
 
     Args:
         folder: of the dataset.
-        prepared: as `mien train prepare aff_wild2` wrote it.
         split: the test set's annotations are not published.
         task: whose annotations count.
+        prepared: as `mien train prepare aff_wild2` wrote it; `folder`/prepared by default.
 
     Raises:
         MienError: MISSING_FILE where there are no annotations.
     """
     findings = Findings()
-    reader = Prepared(prepared, "Run 'mien train prepare aff_wild2' first.")
+    reader = Prepared(prepared or folder / PREPARED, "Run 'mien train prepare aff_wild2' first.")
     records = Records(aff_wild2_records(folder, split, findings, task))
     return RecordedFaces(f"Aff-Wild2 ({split}, {task})", records, reader, findings)
 

@@ -16,7 +16,7 @@ from typing import Literal
 
 from blender_addon.contract.errors import ErrorCode, MienError
 from blender_addon.contract.files import file_error
-from training.datasets.prepared import Prepared
+from training.datasets.prepared import PREPARED, Prepared
 from training.datasets.recorded import RecordedFaces
 from training.datasets.records import Record, Records
 from training.datasets.report import Findings, Reason
@@ -33,7 +33,9 @@ _UNKNOWN = -2.0
 _FILES: dict[Split, str] = {"train": "training", "validation": "validation", "test": "test"}
 
 
-def affectnet(folder: Path, prepared: Path, split: Split, source: Source = "published") -> RecordedFaces:
+def affectnet(
+    folder: Path, split: Split, prepared: Path | None = None, source: Source = "published"
+) -> RecordedFaces:
     """Faces of AffectNet.
 
     Pictures called Uncertain or without a face are left out, those called None too in EmoNet's split, and those
@@ -41,16 +43,16 @@ def affectnet(folder: Path, prepared: Path, split: Split, source: Source = "publ
 
     Args:
         folder: with the csv files.
-        prepared: as `mien train prepare affectnet` wrote it.
         split: the published set has no test pictures: its validation set is `test` too, also for EmoNet's split where
             that has no file for it.
+        prepared: as `mien train prepare affectnet` wrote it; `folder`/prepared by default.
         source: whose csv files; `emonet_clean` takes `*_emonet_split_clean.csv` where there is one.
 
     Raises:
         MienError: MISSING_FILE, NOT_PERMITTED; BAD_MANIFEST for a csv with other columns.
     """
     findings = Findings()
-    reader = Prepared(prepared, "Run 'mien train prepare affectnet' first.")
+    reader = Prepared(prepared or folder / PREPARED, "Run 'mien train prepare affectnet' first.")
     records = Records(affectnet_records(folder, split, findings, source))
     return RecordedFaces(f"AffectNet ({split}, {source})", records, reader, findings)
 

@@ -11,9 +11,9 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from backend.heads import load_head
 from blender_addon.contract.errors import ErrorCode, MienError
+from training.datasets.afew_va import afew_va
 from training.datasets.aff_wild2 import aff_wild2
 from training.datasets.affectnet import affectnet
-from training.datasets.afew_va import afew_va
 from training.datasets.augmentation import AUGMENTATIONS, Augmented
 from training.datasets.augmentation import Name as AugmentationName
 from training.datasets.faces import FACE_KEYS, Faces

@@ -23,7 +23,10 @@ from training.datasets.records import Record, Records
 from training.datasets.report import Findings, Reason
 
 PICTURES, LANDMARKS, MEDIAPIPE, SEGMENTATIONS = "detections", "landmarks", "landmarks_mediapipe", "segmentations"
-_ENDINGS = (".npz", ".pkl")
+PREPARED = "prepared"
+"""Where a dataset's prepared faces lie in its folder, unless somebody said another place."""
+_ENDINGS = (".pkl", ".npz")
+"""A segmentation that somebody made with a network comes before ours."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +47,11 @@ class PreparedFiles:
         )
 
     def complete(self) -> bool:
-        """Whether all were written. The picture is written last."""
-        return all(_filled(path) for path in (self.picture, self.landmarks, self.mediapipe, self.segmentation))
+        """Whether all are there, ours or those of the published code. The picture is written last."""
+        others = (self.landmarks, self.mediapipe, self.segmentation)
+        return _filled(self.picture) and all(
+            any(_filled(path.with_suffix(ending)) for ending in _ENDINGS) for path in others
+        )
 
 
 class Prepared:
@@ -89,8 +95,10 @@ class Prepared:
         picture = self._found(PICTURES, record.name, (".png", ".jpg"))
         segmentation = self._found(SEGMENTATIONS, record.name, _ENDINGS)
         marks = [self._found(kind, record.name, _ENDINGS) for kind in (LANDMARKS, MEDIAPIPE)]
-        if picture is None or segmentation is None or marks == [None, None]:
-            raise BadItem(Reason.NO_PICTURE if picture is None else Reason.NO_MASK)
+        if picture is None:
+            raise BadItem(Reason.NO_PICTURE)
+        if segmentation is None:
+            raise BadItem(Reason.NO_MASK)
         return Face(
             read_pixels(picture, CROP_SIZE), read_segmentation(segmentation),
             *(path and read_landmarks(path, count) for path, count in zip(marks, (68, 478), strict=True)),

@@ -96,3 +96,11 @@ class Findings:
         other.left_out, other._counts = self.left_out.copy(), self._counts.copy()
         other._first = {reason: list(names) for reason, names in self._first.items()}
         return other
+
+
+def reports(dataset: object) -> list[DatasetReport]:
+    """Reports of all published datasets that a dataset is made of."""
+    if hasattr(dataset, "report"):
+        return [dataset.report()]
+    parts = getattr(dataset, "datasets", None) or [getattr(dataset, "dataset", None)]
+    return [report for part in parts if part is not None for report in reports(part)]
