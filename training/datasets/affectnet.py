@@ -11,6 +11,7 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
@@ -60,7 +61,7 @@ def affectnet(
 def affectnet_records(
     folder: Path, split: Split, findings: Findings, source: Source = "published"
 ) -> Iterator[Record]:
-    """The records of a split; see `affectnet`."""
+    """The records of a split; see `affectnet`. Who is seen is not known: each picture is a person's own."""
     path = _csv(folder, split, source)
     for number, row in enumerate(_rows(path), start=2):
         try:
@@ -71,7 +72,7 @@ def affectnet_records(
         if isinstance(record, str):
             findings.filtered(record)
         else:
-            yield record
+            yield replace(record, person=number)
 
 
 def _csv(folder: Path, split: Split, source: Source) -> Path:

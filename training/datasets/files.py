@@ -65,7 +65,7 @@ def as_item(face: Face, record: Record) -> dict[str, Tensor]:
     landmarks = face.landmarks
     if landmarks is None and face.mediapipe is not None:
         landmarks = face.mediapipe[IBUG68_FROM_478]
-    image = torch.from_numpy(np.ascontiguousarray(face.pixels)).movedim(-1, 0)
+    image = torch.from_numpy(np.require(face.pixels, requirements=["C", "W"])).movedim(-1, 0)
     return {
         "image": (image.float() / 255 if image.dtype == torch.uint8 else image).contiguous(),
         "mask": torch.from_numpy(face.mask)[None],
@@ -99,7 +99,7 @@ def read_landmarks(path: Path, count: int) -> np.ndarray:
 
     Args:
         path: an npz of ours, or a pickle of the published code: two pickles, a text and an array (count, >= 2), in
-            pixels with centres at whole numbers or, as it has MediaPipe's, over [-1, 1].
+            pixels with centres at whole numbers or, as it has MediaPipe's, these over [-1, 1].
         count: how many landmarks.
 
     Raises:
@@ -114,7 +114,7 @@ def read_landmarks(path: Path, count: int) -> np.ndarray:
         raise BadItem(Reason.BAD_LANDMARKS, _cause(error)) from error
     points = checked_landmarks(points, count)
     if shift and np.abs(points).max() <= _RELATIVE:
-        return (points + 1) * CROP_SIZE / 2
+        points = (points + 1) * np.float32(CROP_SIZE / 2)
     return points + np.float32(shift)
 
 

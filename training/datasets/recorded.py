@@ -117,9 +117,9 @@ class RecordedFaces(Dataset[dict[str, Tensor]]):
         """The next sound picture of the same person, or else of anybody, without labels."""
         same = np.flatnonzero(self.records.person == self.records.person[index])
         anybody = (index + np.arange(1, min(len(self), _MOST_TRIES))) % len(self)
-        others = np.concatenate((same[same > index], same[same < index], anybody))
-        for other in others.tolist():
+        others = np.concatenate((same[same > index], same[same < index], anybody[~np.isin(anybody, same)]))
+        for other in others[:_MOST_TRIES].tolist():
             if (item := self._item(other, labelled=False)) is not None:
                 return item
-        message = f"{self._title} is damaged: {len(others) + 1} pictures in a row cannot be read."
+        message = f"{self._title} is damaged: {len(others[:_MOST_TRIES]) + 1} pictures in a row cannot be read."
         raise MienError(ErrorCode.BAD_IMAGE, message, f"Prepare the dataset anew. {self.report()}".replace("\n", " "))

@@ -71,7 +71,8 @@ class Uncropped:
         pixels = read_pixels(self._folder / record.picture)
         points = read_given_landmarks(self._landmarks / f"{record.name}.npy")
         transform = self._transform(points, random)
-        image = take_crops(torch.from_numpy(pixels)[None], transform)[0].movedim(0, -1).numpy()
+        frame = torch.from_numpy(np.require(pixels, requirements=["C", "W"]))[None]
+        image = take_crops(frame, transform)[0].movedim(0, -1).numpy()
         cropped = apply_transforms(transform, points[None].astype(np.float64))[0] + 0.5
         return Face(image, self._mask(record, pixels, transform), cropped.astype(np.float32), None)
 

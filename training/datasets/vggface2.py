@@ -34,7 +34,8 @@ def vggface2(
         folder: of the dataset.
         prepared: as `mien train prepare vggface2` wrote it; without, whole pictures are cropped at random around the
             landmarks that lie beside them.
-        listed: an npy of rows of names ID/IMAGE of one person, each row a ring; all pictures without it.
+        listed: an npy of rows of names ID/IMAGE of one person, each row a ring, or of single names, of which those of
+            one ID are a ring; all pictures without it.
         part: folder of the pictures in `folder`.
         landmarks: folder of the landmarks there.
         masks: folder of the masks there; a picture without one counts as face all over, as for DECA.
@@ -58,22 +59,26 @@ def vggface2(
 def vggface2_records(
     folder: Path, findings: Findings, listed: Path | None = None, part: str = "train"
 ) -> Iterator[Record]:
-    """A record of every picture; `person` numbers the people, or the rows of the list.
+    """A record of every picture; `person` numbers the people, or the rows of a list.
 
     Raises:
         MienError: MISSING_FILE, BAD_MANIFEST.
     """
     if listed is not None:
-        for row, names in enumerate(read_list(listed, parts=2)):
+        rows = read_list(listed, parts=2)
+        single = all(len(names) == 1 for names in rows)
+        people: dict[str, int] = {}
+        for row, names in enumerate(rows):
             for name in dict.fromkeys(names):
-                yield Record(name, f"{part}/{name}.jpg", person=row)
+                who = people.setdefault(name.partition("/")[0], len(people)) if single else row
+                yield Record(name, f"{part}/{name}.jpg", person=who)
         return
     try:
-        people = sorted(entry.name for entry in os.scandir(folder / part) if entry.is_dir())
+        names = sorted(entry.name for entry in os.scandir(folder / part) if entry.is_dir())
     except OSError as error:
         message = f"{folder} holds no folder {part} with the pictures of VGGFace2."
         raise MienError(ErrorCode.MISSING_FILE, message, "Give the folder in which it lies.") from error
-    for number, who in enumerate(people):
+    for number, who in enumerate(names):
         pictures = [name for name in sorted(os.listdir(folder / part / who)) if name.lower().endswith(_ENDINGS)]
         if not pictures:
             findings.trouble(Reason.NO_PICTURE, who, "an empty folder")

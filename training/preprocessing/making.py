@@ -71,7 +71,6 @@ def make_face(frame: np.ndarray, record: Record, finder: FaceFinder, style: Styl
     face = chosen(finder.find(frame), record, frame.shape[1])
     if face is None:
         return None
-    face = finder.refine(frame, face)
     points = face.landmarks[:, :2]
     sixty_eight = points[IBUG68_FROM_478]
     if style.landmarks == "fan":
