@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 from collections import defaultdict
 from collections.abc import Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 
 class Listing:
@@ -17,8 +17,9 @@ class Listing:
 
     def has(self, name: str, endings: Sequence[str]) -> bool:
         """Whether there is a file NAME with one of the endings."""
-        path = PurePosixPath(name)
-        return any(f"{path.name}{ending}" in self._names[str(path.parent)] for ending in endings)
+        parent, _, last = name.rpartition("/")
+        there = self._names[parent]
+        return any(f"{last}{ending}" in there for ending in endings)
 
 
 class _Folders(defaultdict[str, frozenset[str]]):

@@ -57,9 +57,7 @@ def _prepare(options: argparse.Namespace) -> int:
     out = Path(options.out) if options.out else folder / PREPARED
     style = Style(options.landmarks, options.scale, str(choose_device(options.device)))
     if style.landmarks == "fan":
-        from backend.faces.fan import load_fan
-
-        load_fan(style.device)  # whatever is missing is told before the work begins
+        _require_fan(style.device)
     findings = Findings()
     records = all_records(options.dataset, folder, Path(options.list) if options.list else None, findings)
     put(str(DatasetReport(options.dataset, len(records), dict(findings.left_out), findings.troubles(), {})))
@@ -71,3 +69,19 @@ def _prepare(options: argparse.Namespace) -> int:
     if report.problems:
         put(f"Those that could not be prepared are listed in {out / PROBLEMS}.")
     return 0
+
+
+def _require_fan(device: str) -> None:
+    """Tell what FAN lacks before the work begins.
+
+    Raises:
+        MienError: As `load_fan`, with this command's own way out.
+    """
+    from backend.faces.fan import load_fan
+    from blender_addon.contract.errors import MienError
+
+    try:
+        load_fan(device)
+    except MienError as error:
+        remedy = error.remedy.replace("--boxes", "--landmarks")
+        raise MienError(error.code, error.message, remedy, error.details) from error

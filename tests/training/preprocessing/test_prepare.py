@@ -9,14 +9,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from backend.faces.landmarker import Face
+from backend.faces.landmarker import Face, FaceFinder
+from backend.faces.topology import IBUG68_FROM_478
 from backend.progress import no_progress
 from backend.weights.landmarker import landmarker_file
 from blender_addon.contract.errors import ErrorCode, MienError
@@ -27,7 +28,8 @@ from training.datasets.prepared import PreparedFiles
 from training.datasets.records import Record, Records
 from training.datasets.report import Findings
 from training.preprocessing import worker
-from training.preprocessing.making import Style, chosen
+from training.preprocessing.command import DATASETS, add_prepare
+from training.preprocessing.making import Style, chosen, make_face
 from training.preprocessing.run import DESCRIPTION, PROBLEMS, VIDEO_PORTION, job_for, portions, prepare_dataset
 from training.preprocessing.segmentation import face_labels
 from training.preprocessing.sources import KINDS, all_records
@@ -39,6 +41,12 @@ NAMES = ["1/aa.jpg", "1/bb.png", "2/cc.jpg"]
 @pytest.fixture(scope="session")
 def model() -> Path:
     return fetched(lambda: landmarker_file(no_progress))
+
+
+@pytest.fixture(scope="module")
+def finder_of(model: Path) -> Iterator[FaceFinder]:
+    with FaceFinder(model) as finder:
+        yield finder
 
 
 @pytest.fixture
@@ -193,6 +201,34 @@ def test_ctrl_c_leaves_whole_files_and_the_next_run_goes_on(model: Path, tmp_pat
     assert (out / DESCRIPTION).exists()
 
 
+def test_fan_gives_the_landmarks_and_the_crop(finder_of: FaceFinder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """FAN's own weights are not here: points that are moved stand for its answer."""
+    frame = fabricated.whole(0).pixels
+
+    def moved(pixels: np.ndarray, box: np.ndarray, device: str) -> np.ndarray:
+        [face] = finder_of.find(pixels)
+        return face.landmarks[IBUG68_FROM_478, :2] + [12.0, -6.0]
+
+    monkeypatch.setattr("backend.faces.fan.fan_landmarks", moved)
+    plain, fan = (make_face(frame, Record("", ""), finder_of, Style(kind)) for kind in ("mediapipe", "fan"))
+    scale = np.ptp(plain.mediapipe[:, 0]) / np.ptp(finder_of.find(frame)[0].landmarks[:, 0])
+    np.testing.assert_allclose(fan.landmarks, plain.landmarks, atol=1e-3)  # the crop lies around them
+    np.testing.assert_allclose(fan.mediapipe, plain.mediapipe - scale * np.array([12, -6]), atol=1e-2)
+
+
+def test_what_fan_lacks_is_told_before_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import argparse
+
+    monkeypatch.setattr("backend.faces.fan.fan_installed", lambda: False)
+    parser = argparse.ArgumentParser()
+    add_prepare(parser.add_subparsers())
+    options = parser.parse_args(["prepare", "affectnet", "--folder", str(tmp_path), "--landmarks", "fan"])
+    with pytest.raises(MienError, match="or use --landmarks mediapipe") as raised:
+        options.run(options)
+    assert raised.value.code is ErrorCode.SETUP_FAILED
+    assert not list(tmp_path.iterdir())
+
+
 def test_portions_are_of_one_video_and_person() -> None:
     photos = [Record(f"1/{n}", f"{n}.png") for n in range(70)]
     frames = [Record(f"v/{n}", "v.mp4", n) for n in range(VIDEO_PORTION + 2)]
@@ -233,8 +269,6 @@ def test_labels_lie_where_the_face_is() -> None:
 
 
 def test_every_kind_is_listed_and_lists_are_for_those_that_have_them(tmp_path: Path) -> None:
-    from training.preprocessing.command import DATASETS
-
     assert DATASETS == KINDS
     with pytest.raises(MienError, match="not read by a list"):
         all_records("affectnet", tmp_path, tmp_path / "x.npy", Findings())
