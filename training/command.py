@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 
+from training.demonstration.command import add_demonstrate
 from training.preprocessing.command import add_prepare
 from training.trainer.command import add_stages
 
@@ -20,3 +21,4 @@ def add_train(commands: argparse._SubParsersAction) -> None:
     inner = parser.add_subparsers(dest="what", required=True, metavar="WHAT")
     add_stages(inner)
     add_prepare(inner)
+    add_demonstrate(inner)
