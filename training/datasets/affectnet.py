@@ -115,23 +115,24 @@ def _record(row: dict[str, str], like_emonet: bool) -> Record | str:
     Raises:
         ValueError, TypeError: nonsense.
     """
-    path, expression = row.get("subDirectory_filePath") or "", int(row.get("expression", ""))
+    path, expression = row.get("subDirectory_filePath") or "", row.get("expression", "")
     place = PurePosixPath(path)
     if len(place.parts) < 2 or place.is_absolute() or ".." in place.parts:
         raise ValueError(f"{path!r} is no picture")
-    if not 0 <= expression <= _NO_FACE:
+    if not expression.strip().isdecimal() or int(expression) > _NO_FACE:
         raise ValueError(f"expression {expression}")
+    label = int(expression)
     valence, arousal = (_affect(name, row.get(name, "")) for name in ("valence", "arousal"))
-    if expression == _NO_FACE:
+    if label == _NO_FACE:
         return "no face"
-    if expression == _UNCERTAIN:
+    if label == _UNCERTAIN:
         return "uncertain"
-    if expression == _NONE and like_emonet:
+    if label == _NONE and like_emonet:
         return "none of the emotions"
     if _UNKNOWN in (valence, arousal):
         return "without valence or arousal"
     name = str(place.with_suffix(""))
-    label = -1 if expression == _NONE else expression
+    label = -1 if label == _NONE else label
     return Record(name, f"{PICTURES}/{path}", label=label, valence=valence, arousal=arousal, box=_box(row))
 
 

@@ -99,8 +99,12 @@ class Findings:
 
 
 def reports(dataset: object) -> list[DatasetReport]:
-    """Reports of all published datasets that a dataset is made of."""
+    """Reports of all published datasets that a dataset is made of, and of who is left out of rings."""
     if hasattr(dataset, "report"):
         return [dataset.report()]
     parts = getattr(dataset, "datasets", None) or [getattr(dataset, "dataset", None)]
-    return [report for part in parts if part is not None for report in reports(part)]
+    found = [report for part in parts if part is not None for report in reports(part)]
+    if few := getattr(dataset, "left_out", 0):
+        title = f"Rings of {dataset.pictures} pictures"  # type: ignore[attr-defined]
+        found.append(DatasetReport(title, len(dataset), {"people with fewer pictures": few}, {}, {}))  # type: ignore[arg-type]
+    return found

@@ -130,7 +130,8 @@ class _Telling:
         share = report.done / report.total if report.total else 1.0
         worked = report.done - report.counts[Outcome.THERE]
         seconds = time.monotonic() - self._begun
-        left = f", about {_duration(seconds / worked * (report.total - report.done))} left" if worked else ""
+        rest = report.total - report.done
+        left = f", about {_duration(seconds / worked * rest)} left" if worked and rest else ""
         self._progress("preparing", share, f"{100 * share:.0f}% of {report.total} pictures{left}")
 
 

@@ -159,6 +159,29 @@ def test_faces_prepared_by_the_published_code(folder: Path) -> None:
     torch.testing.assert_close(theirs["mask"][0, 20:], ours["mask"][0, 20:])
 
 
+def test_a_run_says_what_its_data_lack_once_and_augments(folder: Path, capsys: pytest.CaptureFixture) -> None:
+    pytest.importorskip("lightning")
+    from training.datasets.augmentation import Augmented
+    from training.trainer.configuration import Configuration, DataSettings
+    from training.trainer.data import RunData
+
+    (folder / "prepared/detections/1/aa.png").unlink()
+    fabricated.truncate(folder / "prepared/detections/1/bb.png")
+    entry = {"kind": "affectnet", "folder": folder}
+    settings = DataSettings(entry | {"split": "train"}, entry | {"split": "test"}, True, "emotion")
+    data = RunData(Configuration("emotion-network", settings))
+    assert isinstance(data.trained, Augmented) and not isinstance(data.looked_at, Augmented)
+    data.setup("fit")
+    told = capsys.readouterr().err
+    assert "AffectNet (train, published): 6 items." in told and "picture is missing (1/aa)" in told
+    assert "AffectNet (test, published): 2 items." in told
+    data.trained[0]
+    data.teardown("fit")
+    told = capsys.readouterr().err
+    assert "picture is damaged (1/bb)" in told
+    assert "test" not in told
+
+
 class _Harm:
     def __reduce__(self) -> tuple[object, ...]:
         return (pytest.fail, ("code of a pickle was run",))

@@ -120,6 +120,13 @@ def test_voxceleb2_rings_are_frames_of_one_clip(tmp_path: Path) -> None:
         voxceleb2(tmp_path, pictures="elsewhere")
 
 
+def test_who_has_too_few_pictures_for_a_ring_is_told(vgg: Path) -> None:
+    (vgg / "train" / f"{PHOTOS[5]}.jpg").unlink()
+    rings = dataset({"kind": "vggface2", "folder": vgg, "pictures_a_ring": 3, "augmentation": "emoca"})
+    assert len(rings) == 1
+    assert "Rings of 3 pictures: 1 items.\n  1 left out: people with fewer pictures." in map(str, reports(rings))
+
+
 def test_prepared_faces_come_before_whole_pictures(vgg: Path) -> None:
     fabricated.prepare(vgg / "made", PHOTOS[:4])
     faces = vggface2(vgg, vgg / "made")
