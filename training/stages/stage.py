@@ -77,6 +77,11 @@ class Stage(lightning.LightningModule):
         kept = {name: value for name, value in super().state_dict().items() if name.startswith(unsaved)}
         return super().load_state_dict({**kept, **state}, strict, assign)
 
+    def exactly(self) -> torch.autocast:
+        """Context in which nothing is rounded to half precision: for heads, renders and losses, whatever the
+        trainer's precision is; networks alone may be."""
+        return torch.autocast(self.device.type, enabled=False)
+
     @abstractmethod
     def terms(self, batch: Batch) -> dict[str, Tensor]:
         """Scalars by name, not weighted.
