@@ -128,7 +128,9 @@ class Demonstration:
 
     def _faces(self) -> None:
         plan = self.plan
-        sets = {"train": (plan.people, 0), "validation": (plan.validated, OTHER_PEOPLE), "test": (plan.tested, TEST_PEOPLE)}
+        sets = {
+            "train": (plan.people, 0), "validation": (plan.validated, OTHER_PEOPLE), "test": (plan.tested, TEST_PEOPLE),
+        }  # fmt: skip
         for name, (people, first) in sets.items():
             faces = SyntheticFaces(people, plan.pictures, plan.seed, first_person=first)
             write_faces(faces, self.out / name, workers=available_cores())
