@@ -118,7 +118,9 @@ def read_predictions(path: Path, labels: LabelFile) -> Predictions:
     """
     arrays = read_arrays(path)
     names = texts(path, arrays, "names", None)
-    wanted = {"valence": 1, "arousal": 1} | ({"log_probabilities": len(EMOTIONS)} if "log_probabilities" in arrays else {})
+    wanted = {"valence": 1, "arousal": 1}
+    if "log_probabilities" in arrays:
+        wanted["log_probabilities"] = len(EMOTIONS)
     if missing := [name for name in wanted if name not in arrays]:
         raise bad_codes(path, f"has no array '{missing[0]}'", "Write names, valence, arousal and log_probabilities.")
     found = {name: numbers(path, name, arrays[name], len(names), width) for name, width in wanted.items()}

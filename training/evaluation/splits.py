@@ -66,10 +66,19 @@ def fold_splits(labels: Labels, source: str, seed: int) -> Iterator[Split]:
     Raises:
         MienError: USAGE where there are too few clips, where clips are not named and where one is in two folds.
     """
-    fold = _stated_folds(labels, source) if (labels.split != "").any() else dealt_folds(labels, source, seed)
+    fold = fold_of(labels, source, seed)
     for number in np.unique(fold):
         train, validation = held_back(labels, np.flatnonzero(fold != number), seed)
         yield Split(train, validation, np.flatnonzero(fold == number))
+
+
+def fold_of(labels: Labels, source: str, seed: int) -> np.ndarray:
+    """(N,) int64 the fold of each row: the stated one, else the one that it is dealt.
+
+    Raises:
+        MienError: USAGE.
+    """
+    return _stated_folds(labels, source) if (labels.split != "").any() else dealt_folds(labels, source, seed)
 
 
 def dealt_folds(labels: Labels, source: str, seed: int) -> np.ndarray:
