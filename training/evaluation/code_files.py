@@ -174,11 +174,11 @@ def _own_labels(path: Path, arrays: Mapping[str, np.ndarray], names: np.ndarray)
     }
     label = np.nan_to_num(numeric["label"], nan=-1.0)
     rated = np.isfinite(numeric["valence"])
-    outside = rated & ((np.abs(numeric["valence"]) > 1) | ~(np.abs(numeric["arousal"]) <= 1))
+    outside = np.maximum(np.abs(numeric["valence"]), np.abs(numeric["arousal"])) > 1
     for bad, what in (
         ((label != np.round(label)) | (label < -1) | (label >= len(EMOTIONS)), "a label that is no emotion"),
-        (outside, "a valence or arousal outside of -1 to 1"),
         (rated != np.isfinite(numeric["arousal"]), "one of valence and arousal without the other"),
+        (outside, "a valence or arousal outside of -1 to 1"),
     ):
         if bad.any():
             reason = f"has {what}, for {names[np.flatnonzero(bad)[0]]}"

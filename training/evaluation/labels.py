@@ -17,7 +17,7 @@ from blender_addon.contract.errors import MienError
 from blender_addon.contract.models import EMOTIONS
 from training.evaluation.csv_rows import CsvRow, bad_csv, read_rows
 
-_ENDING = re.compile(r"(?<=[^/])\.[A-Za-z][A-Za-z0-9]{0,4}$")
+_ENDING = re.compile(r"(?<=[^/])\.[A-Za-z][A-Za-z0-9]{2,4}$")
 _Value = TypeVar("_Value")
 COLUMNS = ("file", "label", "valence", "arousal", "frame", "split", "subject")
 SPLITS = ("train", "validation", "test")
