@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 
+from training.evaluation.command import add_emotion_codes, add_evaluate_emotion
 from training.trainer.command import add_stages
 
 
@@ -18,3 +19,5 @@ def add_train(commands: argparse._SubParsersAction) -> None:
     )
     inner = parser.add_subparsers(dest="what", required=True, metavar="WHAT")
     add_stages(inner)
+    add_emotion_codes(inner)
+    add_evaluate_emotion(inner)

@@ -76,6 +76,9 @@ def _whole(text: str) -> int:
 
 
 def _evaluate(options: argparse.Namespace) -> int:
+    from training.packages import require_packages
+
+    require_packages()
     from training.evaluation.run import evaluate_emotion
 
     evaluate_emotion(options)

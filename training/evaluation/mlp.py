@@ -17,13 +17,13 @@ import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
+from torch.utils.data import BatchSampler, DataLoader
 
 from backend.networks.emotion import OUTPUTS, EmotionMLP, readout
 from backend.weights.restricted import load_restricted
 from blender_addon.contract.errors import ErrorCode, MienError
 from blender_addon.contract.files import atomic_write
-from training.datasets.sampling import sampler
+from training.datasets.sampling import EpochSampler, sampler
 from training.evaluation.code_faces import CodeFaces
 from training.evaluation.labels import Labels
 from training.evaluation.scores import Said
@@ -110,17 +110,16 @@ def train_mlp(
     mean, scale = _standard(codes[split.train]) if standardise else (np.zeros(codes.shape[1]), np.ones(codes.shape[1]))
     shown = ((codes - mean) / scale).astype(np.float32)
     weights = {"expression": 1.0, "valence_arousal": 1.0} if classes else {"valence_arousal": 1.0}
-    stage_settings = EmotionMLPSettings(settings.hidden, weights)
-    stage = EmotionMLPStage(codes.shape[1], stage_settings, OptimiserSettings(settings.learning_rate), seed)
+    stage_settings = EmotionMLPSettings(codes.shape[1], settings.hidden, weights)
+    stage = EmotionMLPStage(stage_settings, OptimiserSettings(settings.learning_rate), seed)
     train, looked_at = (CodeFaces(shown[rows], labels.rows(rows)) for rows in (split.train, split.validation))
-    keep = _KeepBest(progress)
+    looked_at_whole = DataLoader(looked_at, batch_size=None, sampler=[range(len(looked_at))])
     # One face alone has no batch statistics, so a last batch that is not full is left out where there are others.
     full = len(train) >= settings.batch
     balanced = classes and settings.balanced and bool((train.labels() >= 0).all())
-    batches = DataLoader(
-        train, settings.batch, sampler=sampler(train, seed, balanced=balanced), drop_last=full, collate_fn=_as_it_is
-    )
-    all_at_once = DataLoader(looked_at, len(looked_at), collate_fn=_as_it_is)
+    order = sampler(train, seed, balanced=balanced)
+    batches = DataLoader(train, batch_size=None, sampler=BatchSampler(order, settings.batch, drop_last=full))
+    keep = _KeepBest(order, progress)
     with _quiet():
         trainer = lightning.Trainer(
             accelerator="gpu" if device.type == "cuda" else device.type,
@@ -129,7 +128,7 @@ def train_mlp(
             enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False, num_sanity_val_steps=0,
             use_distributed_sampler=False,
         )  # fmt: skip
-        trainer.fit(stage, batches, all_at_once)
+        trainer.fit(stage, batches, looked_at_whole)
     if trainer.interrupted:
         raise KeyboardInterrupt
     if not np.isfinite(keep.loss):
@@ -233,12 +232,16 @@ def _on_raw(network: EmotionMLP, mean: np.ndarray, scale: np.ndarray) -> Emotion
 
 
 class _KeepBest(Callback):
-    """Keeps the network of the epoch with the smallest loss on the rows held back."""
+    """Keeps the network of the epoch with the smallest loss on the rows held back, and draws each epoch anew."""
 
-    def __init__(self, progress: Callable[[int], None]) -> None:
+    def __init__(self, order: EpochSampler, progress: Callable[[int], None]) -> None:
+        self._order = order
         self.state: dict[str, Tensor] = {}
         self.epochs, self.best, self.loss = 0, 0, float("inf")
         self._progress = progress
+
+    def on_train_epoch_start(self, trainer: lightning.Trainer, stage: lightning.LightningModule) -> None:
+        self._order.set_epoch(trainer.current_epoch)
 
     def on_validation_end(self, trainer: lightning.Trainer, stage: lightning.LightningModule) -> None:
         self.epochs += 1
@@ -247,11 +250,6 @@ class _KeepBest(Callback):
             self.best, self.loss = self.epochs, loss
             self.state = {name: values.detach().clone() for name, values in stage.mlp.state_dict().items()}
         self._progress(self.epochs)
-
-
-def _as_it_is(batch: dict[str, Tensor]) -> dict[str, Tensor]:
-    """A batch that the dataset has put together itself."""
-    return batch
 
 
 @contextmanager

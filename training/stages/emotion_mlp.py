@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
-from training.stages.stage import Batch, OptimiserSettings, Stage
 
+from backend.networks.codes import EXPRESSION, IDENTITY, ROTATION
 from backend.networks.emotion import EmotionMLP, EmotionReadout, readout
 from training.losses.emotion import (
     VALENCE_AROUSAL_TERMS,
@@ -18,6 +18,7 @@ from training.losses.emotion import (
     shaken,
     valence_arousal_losses,
 )
+from training.stages.stage import Batch, OptimiserSettings, Stage
 
 
 @dataclass(frozen=True)
@@ -25,10 +26,12 @@ class EmotionMLPSettings:
     """What is trained.
 
     Attributes:
+        inputs: numbers of a code; 153 in the published file, see `EmotionMLP`.
         hidden: width of the four layers, 2048 in the paper; `mien models add` takes only that.
         weights: of the terms `expression` (cross-entropy) and `valence_arousal` (shaken).
     """
 
+    inputs: int = IDENTITY + EXPRESSION + ROTATION
     hidden: int = 2048
     weights: Mapping[str, float] = field(default_factory=lambda: {"expression": 1.0, "valence_arousal": 1.0})
 
@@ -40,17 +43,16 @@ class EmotionMLPStage(Stage):
     `mlp.model.*`.
 
     Args:
-        inputs: numbers of a code.
         settings: see there.
         optimiser: see there.
         seed: of the first weights and of the chances of the losses.
     """
 
-    def __init__(self, inputs: int, settings: EmotionMLPSettings, optimiser: OptimiserSettings, seed: int = 0) -> None:
+    def __init__(self, settings: EmotionMLPSettings, optimiser: OptimiserSettings, seed: int = 0) -> None:
         super().__init__(settings.weights, optimiser)
         with torch.random.fork_rng(devices=()):
             torch.manual_seed(seed)
-            self.mlp = EmotionMLP(inputs, settings.hidden)
+            self.mlp = EmotionMLP(settings.inputs, settings.hidden)
         self._chances = torch.Generator().manual_seed(seed)
 
     def forward(self, codes: Tensor) -> Tensor:

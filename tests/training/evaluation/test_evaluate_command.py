@@ -3,22 +3,23 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from backend.terminal import guarded
+from backend.cli import main
+from backend.weights.parts import find
 from blender_addon.contract.arkit import CHANNELS
 from blender_addon.contract.errors import EXIT_CODES, ErrorCode
 from tests.arkit_takes import arkit_take
 from tests.fabricated_codes import fabricated, label_rows, write_labels
 from training.evaluation.code_files import LAYOUTS, read_code_file
-from training.evaluation.command import add_emotion_codes, add_evaluate_emotion
 from training.evaluation.labels import LabelFile
+from training.evaluation.mlp import load_mlp
 from training.evaluation.scores import read_predictions, score
 from training.synthetic.emotions import draw_emotion
 
@@ -26,12 +27,7 @@ QUICK = {"training": {"epochs": 8, "hidden": 48, "learning_rate": 2e-3}, "seed":
 
 
 def run(*arguments: object) -> int:
-    parser = argparse.ArgumentParser()
-    commands = parser.add_subparsers()
-    add_evaluate_emotion(commands)
-    add_emotion_codes(commands)
-    options = parser.parse_args([str(argument) for argument in arguments])
-    return guarded(lambda: options.run(options))
+    return main(["train", *map(str, arguments)])
 
 
 def evaluate(tmp_path: Path, tables: dict[str, list[dict[str, object]]], *more: object, **settings: object) -> int:
@@ -178,6 +174,24 @@ def test_takes_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixtu
     loaded = {"table1": [{"name": "fit", "codes": [str(gathered)], "model": str(model)}]}
     assert evaluate(tmp_path, loaded, "--json") == 0
     assert told(capsys)["fit"] == pytest.approx(one["fit"], abs=1e-6)
+
+
+def test_the_stage_is_trained_as_others_are(mien_home: Path, tmp_path: Path, capsys) -> None:
+    """`mien train emotion-mlp` on a file of codes; `mien models add` takes what it leaves."""
+    table = fabricated(12, 6)
+    split = np.where(table.labels.split == "test", "validation", "train")
+    replace(table, labels=replace(table.labels, split=split)).save(tmp_path / "codes.npz")
+    places = [f"data.{part}.file={tmp_path / 'codes.npz'}" for part in ("train", "validation")]
+    out = tmp_path / "run"
+    short = ("trainer.epochs=1", "trainer.batch=16", "trainer.accelerator=cpu")
+    assert run("emotion-mlp", "--out", out, *places, *short) == 0
+    assert "Best checkpoint" in capsys.readouterr().out
+    assert main(["models", "add", str(out / "best.ckpt")]) == 0
+    assert find("emotion_mlp") is not None
+    network = load_mlp(out / "best.ckpt", 153)
+    assert torch.equal(network.state_dict()["model.0.weight"], find("emotion_mlp").tensors()["model.0.weight"])
+    assert run("emotion-mlp", "--out", tmp_path / "no", *places, "data.train.split=exam") == EXIT_CODES[ErrorCode.USAGE]
+    assert "no labelled faces of the split 'exam'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
