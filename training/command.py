@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import argparse
 
-from training.evaluation.command import add_emotion_codes, add_evaluate_emotion
+from training.evaluation.command import add_emotion_codes, add_evaluate_emotion, add_predict_emotion
 from training.trainer.command import add_stages
 
 
@@ -21,3 +21,4 @@ def add_train(commands: argparse._SubParsersAction) -> None:
     add_stages(inner)
     add_emotion_codes(inner)
     add_evaluate_emotion(inner)
+    add_predict_emotion(inner)

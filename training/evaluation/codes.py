@@ -13,7 +13,7 @@ import numpy as np
 
 from blender_addon.contract.errors import ErrorCode, MienError
 from blender_addon.contract.files import write_npz
-from training.evaluation.labels import Labels, joined_labels
+from training.evaluation.labels import Labels, as_texts, joined_labels
 
 Group = Literal[
     "identity", "expression", "head_rotation", "jaw", "eyelids", "pose", "texture", "light", "translation", "codes",
@@ -123,10 +123,8 @@ class CodeTable:
             MienError: NO_SPACE, NOT_PERMITTED, MISSING_FILE.
         """
         groups = {group: self.inputs([group]) for group in self.widths}
-        labels = {name: getattr(self.labels, name) for name in ("label", "valence", "arousal", "subject", "split")}
-        about = {"method": np.array(self.method), "names": _texts(self.names)}
-        labels |= {name: _texts(labels[name]) for name in ("subject", "split")}
-        write_npz(path, about | groups | labels)
+        about = {"method": as_texts(np.array([self.method]))[0], "names": as_texts(self.names)}
+        write_npz(path, about | groups | self.labels.arrays())
 
 
 def joined(tables: Sequence[CodeTable]) -> CodeTable:
@@ -152,8 +150,3 @@ def joined(tables: Sequence[CodeTable]) -> CodeTable:
 def bad_codes(source: object, reason: str, remedy: str) -> MienError:
     """The error of a file or folder that gives no codes: its path, then the reason."""
     return MienError(ErrorCode.BAD_IMPORT, f"{source} {reason}.", remedy, {"path": str(source)})
-
-
-def _texts(values: np.ndarray) -> np.ndarray:
-    """As an array of texts that has room for one letter at least, which files of arrays need."""
-    return values.astype(f"<U{max(1, *(len(text) for text in values))}" if len(values) else "<U1")

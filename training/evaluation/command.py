@@ -62,6 +62,26 @@ def add_emotion_codes(commands: argparse._SubParsersAction) -> None:
     parser.set_defaults(run=_gather)
 
 
+def add_predict_emotion(commands: argparse._SubParsersAction) -> None:
+    """Add `mien train predict-emotion`."""
+    parser = commands.add_parser(
+        "predict-emotion",
+        help="what an emotion network says of the pictures of a dataset",
+        description="Let an emotion network look at the pictures of a dataset, and write what it says with their "
+        "labels, as evaluate-emotion --predictions takes it.",
+    )
+    network = "emotion_network, with a name where several were added (emotion_network:NAME), or a checkpoint"
+    parser.add_argument("network", type=named, metavar="NETWORK", help=network)
+    data = "the dataset as in a configuration: '{kind: affectnet, folder: DIR, split: test}', or a YAML file of that"
+    parser.add_argument("--data", type=named, required=True, metavar="ENTRY", help=data)
+    parser.add_argument("--split", choices=("train", "validation", "test"), default="test", help="which it is (test)")
+    parser.add_argument("--batch", type=positive, default=64, metavar="N", help="pictures at a time (64)")
+    parser.add_argument("--out", type=named, required=True, metavar="FILE", help="the file of predictions (.npz)")
+    parser.add_argument("--json", action="store_true", help="print how well it does as JSON, and nothing else")
+    add_device(parser)
+    parser.set_defaults(run=_predict)
+
+
 def _row(text: str) -> tuple[str, str]:
     name, sign, path = text.partition("=")
     if not sign or not name.strip() or not path:
@@ -82,6 +102,16 @@ def _evaluate(options: argparse.Namespace) -> int:
     from training.evaluation.run import evaluate_emotion
 
     evaluate_emotion(options)
+    return 0
+
+
+def _predict(options: argparse.Namespace) -> int:
+    from training.packages import require_packages
+
+    require_packages()
+    from training.evaluation.predicting import predict_emotion
+
+    predict_emotion(options)
     return 0
 
 

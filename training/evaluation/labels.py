@@ -55,6 +55,11 @@ class Labels:
         """Those of some rows, by index (K,) or (N,) mask."""
         return Labels(*(getattr(self, field.name)[chosen] for field in fields(self)))
 
+    def arrays(self) -> dict[str, np.ndarray]:
+        """As they stand in files."""
+        texts = {name: as_texts(getattr(self, name)) for name in ("subject", "split")}
+        return {"label": self.label, "valence": self.valence, "arousal": self.arousal} | texts
+
     @property
     def rated(self) -> np.ndarray:
         """(N,) bool: which have valence and arousal."""
@@ -211,6 +216,11 @@ def _ends(places: Mapping[Parts, object]) -> Mapping[Parts, list[Parts]]:
         for start in range(1, len(parts)):
             ends.setdefault(parts[start:], []).append(parts)
     return ends
+
+
+def as_texts(values: np.ndarray) -> np.ndarray:
+    """Texts (N,) with room for one letter at least, which files of arrays need."""
+    return values.astype(f"<U{max(1, *(len(text) for text in values))}" if len(values) else "<U1")
 
 
 def unlabelled(path: Path | str, what: str) -> MienError:

@@ -13,6 +13,7 @@ from types import MappingProxyType
 import numpy as np
 import torch
 
+from backend.networks.emotion import EmotionMLP
 from backend.outputs import TAKE
 from blender_addon.contract.errors import ErrorCode, MienError
 from training.evaluation.code_files import read_arrays, read_code_file
@@ -20,7 +21,7 @@ from training.evaluation.codes import CodeTable, joined
 from training.evaluation.labels import LabelFile, Labels
 from training.evaluation.mlp import TrainedMLP, TrainingSettings, ask, load_mlp, train_mlp
 from training.evaluation.published import KINDS, TableName
-from training.evaluation.results import RESULT, Measured, fingerprint_of, hash_of_file, keep, kept
+from training.evaluation.results import RESULT, Measured, fingerprint_of, hash_of_network, keep, kept
 from training.evaluation.scores import Predictions, Said, Scores, read_predictions, score
 from training.evaluation.settings import MethodSettings
 from training.evaluation.splits import fold_of, fold_splits, stated_split, test_rows
@@ -89,21 +90,22 @@ def measure(
     """
     known: CodeTable | Predictions
     if method.predictions:
-        known = read_predictions(Path(method.predictions), _required(method, labels))
+        known = read_predictions(Path(method.predictions), label_file(method.labels or labels))
         inputs, groups = np.zeros((len(known.names), 0), np.float32), ()
     else:
         known = read_codes(method, labels, told)
         groups = known.resolved(method.groups)
         inputs = known.inputs(groups)
+    network = load_mlp(method.model, inputs.shape[1]) if method.model and isinstance(known, CodeTable) else None
     about: dict[str, object] = {
         "table": table, "method": method.name, "procedure": _PROCEDURE, "seed": seed, "groups": list(groups),
         "inputs": inputs.shape[1], "standardised": method.standardise, "training": asdict(training),
-        "model": hash_of_file(method.model),
+        "model": hash_of_network(network) if network else "",
     }  # fmt: skip
     fingerprint = fingerprint_of(about, known, inputs)
     if (done := kept(folder / RESULT, fingerprint)) is not None:
         return done
-    outcome = _outcome(table, method, known, inputs, seed, training, device, told)
+    outcome = _outcome(table, method, known, inputs, network, seed, training, device, told)
     judged = known.labels.rows(outcome.rows)
     folds = _in_folds(table, outcome.said, judged, known.source, seed)
     about |= _how(known, outcome)
@@ -113,24 +115,16 @@ def measure(
     return measured
 
 
-def _required(method: MethodSettings, labels: str) -> LabelFile:
-    known = label_file(method.labels or labels)
-    if known is None:
-        message = f"There are no labels for the predictions of '{method.name}'."
-        raise MienError(ErrorCode.USAGE, message, _NAME_LABELS)
-    return known
-
-
 def _outcome(
-    table: TableName, method: MethodSettings, known: CodeTable | Predictions, inputs: np.ndarray, seed: int,
-    training: TrainingSettings, device: torch.device, told: Told,
+    table: TableName, method: MethodSettings, known: CodeTable | Predictions, inputs: np.ndarray,
+    network: EmotionMLP | None, seed: int, training: TrainingSettings, device: torch.device, told: Told,
 ) -> _Outcome:  # fmt: skip
     in_folds = KINDS[table].in_folds
-    if isinstance(known, Predictions) or method.model:
+    if isinstance(known, Predictions) or network:
         judged = np.flatnonzero(known.labels.rated) if in_folds else test_rows(known.labels, known.source)
         if isinstance(known, Predictions):
             return _Outcome(judged, known.said.rows(judged))
-        return _Outcome(judged, ask(load_mlp(Path(method.model), inputs.shape[1]), inputs[judged], device))
+        return _Outcome(judged, ask(network, inputs[judged], device))
     labels = _learnt(table, known.labels)
     if in_folds:
         rated = np.flatnonzero(labels.rated)

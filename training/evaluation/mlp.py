@@ -20,7 +20,6 @@ from torch import Tensor, nn
 from torch.utils.data import BatchSampler, DataLoader
 
 from backend.networks.emotion import OUTPUTS, EmotionMLP, readout
-from backend.weights.restricted import load_restricted
 from blender_addon.contract.errors import ErrorCode, MienError
 from blender_addon.contract.files import atomic_write
 from training.datasets.sampling import EpochSampler, sampler
@@ -28,6 +27,7 @@ from training.evaluation.code_faces import CodeFaces
 from training.evaluation.labels import Labels
 from training.evaluation.scores import Said
 from training.evaluation.splits import Split
+from training.model.starting import begin, weights
 from training.stages.emotion_mlp import EmotionMLPSettings, EmotionMLPStage
 from training.stages.stage import OptimiserSettings
 
@@ -161,41 +161,29 @@ def save_mlp(network: EmotionMLP, path: Path) -> None:
     atomic_write(path, lambda file: file.write(content.getbuffer()))
 
 
-def load_mlp(path: Path, inputs: int) -> EmotionMLP:
-    """A trained network from a checkpoint, ours or the published one; nothing in the file is run.
+def load_mlp(source: str, inputs: int) -> EmotionMLP:
+    """A trained network, ours or the published one; nothing in the file is run.
 
     Args:
-        path: the file.
+        source: path of a checkpoint, or `emotion_mlp`, with a name where there are several (`emotion_mlp:NAME`), of
+            those that were added.
         inputs: numbers of the codes that it shall be asked about.
 
     Raises:
         MienError: MISSING_FILE, NOT_PERMITTED, TOO_LARGE; BAD_WEIGHTS for another file or another width.
     """
-    content = load_restricted(path, code=ErrorCode.BAD_WEIGHTS)
-    inner = content.get("state_dict", content) if isinstance(content, dict) else {}
-    if not isinstance(inner, dict):
-        inner = {}
-    state = {
-        str(name).removeprefix(PREFIX): torch.from_numpy(np.asarray(values))
-        for name, values in inner.items()
-        if str(name).startswith((f"{PREFIX}model.", "model.")) and isinstance(values, np.ndarray | np.generic)
-    }
+    state = {name.removeprefix(PREFIX): values for name, values in weights(source).items()}
     first, last = state.get(_FIRST_LAYER), state.get(_LAST_LAYER)
     if first is None or last is None or first.ndim != 2 or len(last) != OUTPUTS:
         raise MienError(
-            ErrorCode.BAD_WEIGHTS, f"{path} holds no emotion network on head parameters ({PREFIX}model.*).",
+            ErrorCode.BAD_WEIGHTS, f"{source} holds no emotion network on head parameters ({PREFIX}model.*).",
             "Choose a checkpoint that 'mien train evaluate-emotion' wrote, or the published one.",
         )  # fmt: skip
     if first.shape[1] != inputs:
-        message = f"{path} takes codes of {first.shape[1]} numbers, not {inputs}."
+        message = f"{source} takes codes of {first.shape[1]} numbers, not {inputs}."
         raise MienError(ErrorCode.BAD_WEIGHTS, message, "Choose the groups of codes that it was trained on.")
     network = EmotionMLP(inputs, len(first))
-    try:
-        network.load_state_dict(state)
-    except RuntimeError as error:
-        reason = " ".join(str(error).split())
-        message = f"{path} does not fit the emotion network: {reason}"
-        raise MienError(ErrorCode.BAD_WEIGHTS, message, "Use an undamaged copy.") from error
+    begin(network, state, "", source)
     return network.eval().requires_grad_(False)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from backend.networks.emotion import EmotionMLP
 from backend.outputs import write_json, write_together
-from blender_addon.contract.files import file_error, make_folder
+from blender_addon.contract.files import make_folder
 from training.evaluation.codes import CodeTable
 from training.evaluation.labels import Labels
 from training.evaluation.mlp import save_mlp
@@ -58,19 +58,13 @@ def fingerprint_of(about: Mapping[str, object], known: CodeTable | Predictions, 
     return digest.hexdigest()
 
 
-def hash_of_file(path: str) -> str:
-    """Of what is in a file; empty for an empty path.
-
-    Raises:
-        MienError: MISSING_FILE, NOT_PERMITTED.
-    """
-    if not path:
-        return ""
-    try:
-        with open(path, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise file_error(path, error, "read") from error
+def hash_of_network(network: EmotionMLP) -> str:
+    """Of its weights."""
+    digest = hashlib.sha256()
+    for name, values in network.state_dict().items():
+        digest.update(name.encode())
+        digest.update(values.numpy())
+    return digest.hexdigest()
 
 
 def kept(path: Path, fingerprint: str) -> Measured | None:

@@ -14,12 +14,15 @@ from blender_addon.contract.files import write_npz
 from blender_addon.contract.models import EMOTIONS
 from training.evaluation.code_files import attach, numbers, read_arrays, texts
 from training.evaluation.codes import LeftOut, bad_codes
-from training.evaluation.labels import LabelFile, Labels
+from training.evaluation.labels import LabelFile, Labels, as_texts
 from training.metrics import agreement, classification
 
 REGRESSION = ("V-PCC", "V-CCC", "V-RMSE", "V-SAGR", "A-PCC", "A-CCC", "A-RMSE", "A-SAGR")
 COLUMNS = (*REGRESSION, "E-ACC")
 """Of the tables: valence, arousal, and the share of expressions that were told right."""
+
+_TRUE = "true_"
+"""Before the names of labels in files of predictions, where `valence` is what was said."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +76,7 @@ class Predictions:
     left_out: tuple[LeftOut, ...] = ()
 
     def save(self, path: Path) -> None:
-        """Write them as `read_predictions` reads them.
+        """Write them with their labels, as `read_predictions` reads them.
 
         Raises:
             MienError: NO_SPACE, NOT_PERMITTED, MISSING_FILE.
@@ -81,7 +84,8 @@ class Predictions:
         said = {"valence": self.said.valence, "arousal": self.said.arousal}
         if self.said.log_probabilities is not None:
             said["log_probabilities"] = self.said.log_probabilities
-        write_npz(path, {"names": self.names} | said)
+        true = {_TRUE + name: values for name, values in self.labels.arrays().items()}
+        write_npz(path, {"names": as_texts(self.names)} | said | true)
 
 
 def score(said: Said, labels: Labels) -> Scores:
@@ -105,9 +109,12 @@ def mean_scores(several: Sequence[Scores]) -> Scores:
     return Scores(MappingProxyType(values), sum(scores.faces for scores in several))
 
 
-def read_predictions(path: Path, labels: LabelFile) -> Predictions:
+def read_predictions(path: Path, labels: LabelFile | None = None) -> Predictions:
     """What a network said: a `.npz` with `names`, `valence`, `arousal` (N,) and, where it tells expressions,
     `log_probabilities` (N, 8) in the order of `EMOTIONS`.
+
+    The labels stand in it as well (`true_label`, `true_valence`, `true_arousal`, `true_subject`, `true_split`), or come
+    from the table, which then counts alone.
 
     Args:
         path: The file.
@@ -128,6 +135,7 @@ def read_predictions(path: Path, labels: LabelFile) -> Predictions:
         if len(bad := np.flatnonzero(~np.isfinite(values).all(1))):
             reason = f"has '{name}' that are not numbers; the first are those of {names[bad[0]]}"
             raise bad_codes(path, reason, "Leave such faces out, or predict them anew.")
-    own_labels, chosen, left_out = attach(path, {}, names, labels)
+    true = {name.removeprefix(_TRUE): array for name, array in arrays.items() if name.startswith(_TRUE)}
+    own_labels, chosen, left_out = attach(path, true, names, labels)
     said = Said(found["valence"][:, 0], found["arousal"][:, 0], found.get("log_probabilities")).rows(chosen)
     return Predictions(names[chosen], said, own_labels, str(path), left_out)

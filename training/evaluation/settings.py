@@ -7,10 +7,11 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import yaml
 
+from backend.weights.parts import PartKind
 from blender_addon.contract.errors import ErrorCode, MienError
 from blender_addon.contract.files import file_error
 from training.evaluation.mlp import TrainingSettings
@@ -28,12 +29,12 @@ class MethodSettings:
         name: of the row; the measured row stands below the published one of the same name.
         codes: takes, folders of takes, files of codes; empty for a network on pictures.
         predictions: what a network on pictures said, instead of codes.
-        labels: csv of labels; that of the evaluation, or what the files of codes hold, where empty.
+        labels: csv of labels; that of the evaluation, or what the files hold, where empty.
         method: whose codes they are, where a file does not say; the row's name where empty.
         groups: which groups of the codes go in, in the order of the table of groups.
         standardise: see `train_mlp`; the paper's networks get codes as they are.
         smoothed: takes' smoothed curves rather than what each frame said by itself.
-        model: checkpoint of a trained MLP; trained where empty.
+        model: checkpoint of a trained MLP, or `emotion_mlp` of those that were added; trained where empty.
     """
 
     name: str
@@ -126,7 +127,8 @@ def checked(evaluation: Evaluation) -> Evaluation:
 def _placed(evaluation: Evaluation, folder: Path) -> Evaluation:
     """With paths seen from a folder."""
     def at(path: str) -> str:
-        return str(folder / Path(path).expanduser()) if path else ""
+        added = path.partition(":")[0] in get_args(PartKind)
+        return path if added or not path else str(folder / Path(path).expanduser())
 
     def method(one: MethodSettings) -> MethodSettings:
         codes = tuple(map(at, one.codes))

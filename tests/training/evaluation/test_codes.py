@@ -42,6 +42,12 @@ def test_a_table_comes_back_from_its_file(tmp_path: Path) -> None:
     assert same(read_code_file(tmp_path / "codes.npz"), table)
 
 
+def test_a_method_without_a_name(tmp_path: Path) -> None:
+    table = fabricated(2, 2, method="", widths={"codes": 4})
+    table.save(tmp_path / "codes.npz")
+    assert same(read_code_file(tmp_path / "codes.npz"), table)
+
+
 def test_groups_go_in_in_the_order_of_the_published_network() -> None:
     table = fabricated(3, 2, widths={"identity": 4, "expression": 3, "head_rotation": 3, "jaw": 3, "detail": 5})
     assert table.resolved(["detail", "coarse"]) == ("identity", "expression", "jaw", "detail")
@@ -96,8 +102,8 @@ def test_files_of_each_method(tmp_path: Path, method: str) -> None:
     assert set(small.widths) == set(layout.required)
     last = layout.required[-1]
     with pytest.raises(MienError, match=f"has no array '{last}', which {layout.title}'s codes have"):
-        read_code_file(written(tmp_path / "less.npz", names=NAMES), layout.title)if len(layout.required) == 1 else \
-            read_code_file(written(tmp_path / "less.npz", shape=arrays["identity"]), layout.title)  # fmt: skip
+        others = {group: arrays[group] for group in layout.widths if group != last}
+        read_code_file(written(tmp_path / "less.npz", **others), layout.title)
     wrong = arrays | {last: rows(layout.widths[last] + 1)}
     with pytest.raises(MienError, match=f"'{last}' with {layout.widths[last] + 1} numbers a face where "
                                         f"{layout.widths[last]} are expected"):  # fmt: skip

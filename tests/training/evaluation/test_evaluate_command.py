@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from backend.cli import main
+from backend.networks.emotion import EmotionNetwork, readout
 from backend.weights.parts import find
 from blender_addon.contract.arkit import CHANNELS
 from blender_addon.contract.errors import EXIT_CODES, ErrorCode
@@ -21,6 +22,7 @@ from training.evaluation.code_files import LAYOUTS, read_code_file
 from training.evaluation.labels import LabelFile
 from training.evaluation.mlp import load_mlp
 from training.evaluation.scores import read_predictions, score
+from training.synthetic.dataset import SyntheticFaces
 from training.synthetic.emotions import draw_emotion
 
 QUICK = {"training": {"epochs": 8, "hidden": 48, "learning_rate": 2e-3}, "seed": 3}
@@ -81,10 +83,12 @@ def test_table1_from_codes_and_predictions(tmp_path: Path, capsys: pytest.Captur
 
     # What was said of each face is kept; as predictions it gives the same row, which is that of the metrics.
     kept = tmp_path / "out" / "table1" / "emoca" / "predictions.npz"
-    arguments = ("evaluate-emotion", "--predictions", f"again={kept}", "--labels", labels)
-    assert run(*arguments, "--out", tmp_path / "again", "--json") == 0
+    arguments = ("evaluate-emotion", "--predictions", f"again={kept}", "--out", tmp_path / "again", "--json")
+    assert run(*arguments, "--labels", labels) == 0
     again = told(capsys)["again"]
     assert again == rows["EMOCA"]
+    assert run(*arguments) == 0  # with the labels that it holds itself
+    assert told(capsys)["again"] == again
     read = read_predictions(kept, LabelFile(labels))
     assert len(read.names) == 90 and dict(score(read.said, read.labels).values) == again
 
@@ -157,6 +161,28 @@ def test_codes_of_every_method_and_with_detail(tmp_path: Path, capsys: pytest.Ca
                       "emoca-with-detail": 281}  # fmt: skip
 
 
+def test_a_network_on_pictures_gets_a_row(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    torch.manual_seed(0)
+    network = EmotionNetwork(backbone="mobilenet_small")
+    torch.save({"state_dict": network.state_dict()}, tmp_path / "network.ckpt")
+    said, data = tmp_path / "said.npz", "{kind: synthetic, people: 2, pictures: 2}"
+    predict = ("predict-emotion", tmp_path / "network.ckpt", "--out", said, "--device", "cpu", "--json")
+    assert run(*predict, "--data", data) == 0
+    values = json.loads(capsys.readouterr().out)["values"]
+    assert run("evaluate-emotion", "--predictions", f"Small={said}", "--out", tmp_path / "out", "--json") == 0
+    assert told(capsys)["Small"] == values
+    read = read_predictions(said)
+    faces = SyntheticFaces(2, 2, 0)
+    items = [faces[index] for index in range(4)]
+    crops = torch.stack([item["image"] for item in items])
+    with torch.inference_mode():
+        known = readout(network.eval()(crops))
+    np.testing.assert_allclose(read.said.valence, known.valence[:, 0], atol=1e-5)
+    np.testing.assert_array_equal(read.labels.label, [item["label"] for item in items])
+    for bad in ("{kind: nothing}", "{kind: [", "{kind: codes, file: none.npz}"):
+        assert run(*predict, "--data", bad) in (EXIT_CODES[ErrorCode.USAGE], EXIT_CODES[ErrorCode.MISSING_FILE])
+
+
 def test_takes_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     labels = write_labels(tmp_path / "labels.csv", emotional_takes(tmp_path / "takes"))
     gathered = tmp_path / "codes.npz"
@@ -188,7 +214,7 @@ def test_the_stage_is_trained_as_others_are(mien_home: Path, tmp_path: Path, cap
     assert "Best checkpoint" in capsys.readouterr().out
     assert main(["models", "add", str(out / "best.ckpt")]) == 0
     assert find("emotion_mlp") is not None
-    network = load_mlp(out / "best.ckpt", 153)
+    network = load_mlp(str(out / "best.ckpt"), 153)
     assert torch.equal(network.state_dict()["model.0.weight"], find("emotion_mlp").tensors()["model.0.weight"])
     assert run("emotion-mlp", "--out", tmp_path / "no", *places, "data.train.split=exam") == EXIT_CODES[ErrorCode.USAGE]
     assert "no labelled faces of the split 'exam'" in capsys.readouterr().err
@@ -202,7 +228,7 @@ def test_the_stage_is_trained_as_others_are(mien_home: Path, tmp_path: Path, cap
         (("--codes", "a=x.npz", "--codes", "A=y.npz"), ErrorCode.USAGE, "is 'A' again"),
         (("--config", "no.yaml"), ErrorCode.MISSING_FILE, "no.yaml"),
         (("--config", "no.yaml", "--table", "table2"), ErrorCode.USAGE, "--config and --table"),
-        (("--predictions", "a=p.npz"), ErrorCode.USAGE, "no labels for the predictions of 'a'"),
+        (("--predictions", "a=p.npz"), ErrorCode.MISSING_FILE, "p.npz"),
         (("--codes", "a=x", "--published", "no.csv"), ErrorCode.MISSING_FILE, "no.csv"),
     ],
 )

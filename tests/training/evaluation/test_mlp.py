@@ -20,8 +20,9 @@ from training.evaluation.code_faces import CodeFaces
 from training.evaluation.codes import CodeTable
 from training.evaluation.mlp import TrainedMLP, TrainingSettings, ask, load_mlp, save_mlp, train_mlp
 from training.evaluation.scores import Scores, score
-from training.evaluation.splits import Split, stated_split
+from training.evaluation.splits import Split, fold_splits, stated_split
 from training.losses.emotion import EmotionTruth, valence_arousal_losses
+from training.metrics import pcc
 from training.stages.emotion_mlp import EmotionMLPSettings, EmotionMLPStage
 from training.stages.stage import OptimiserSettings
 
@@ -117,6 +118,26 @@ def test_faces_without_labels_leave_the_losses_as_they_are() -> None:
     assert empty["valence_arousal"] == 0 and torch.isfinite(stage.total(empty))
 
 
+def test_what_only_clips_tell_is_worth_nothing_on_others() -> None:
+    """Valence that follows the clip, which its identity gives away: told within clips, not across whole folds."""
+    table = fabricated(60, 6, told=0)
+    random = np.random.default_rng(5)
+    rating = np.repeat(random.uniform(-1, 1, (60, 2)), 6, axis=0).astype(np.float32)
+    labels = replace(table.labels, valence=rating[:, 0], arousal=rating[:, 1], split=np.full(360, ""))
+    apart = list(fold_splits(labels, "", 0))
+    mixed = np.array_split(random.permutation(360), 5)
+    rest = [np.concatenate([mixed[k] for k in range(5) if k not in (n, (n - 1) % 5)]) for n in range(5)]
+    leaking = [Split(rest[n], mixed[n - 1], mixed[n]) for n in range(5)]
+    found = []
+    for splits in (apart, leaking):
+        said = np.zeros(360)
+        for split in splits:
+            network = train_mlp(table.values, labels, split, SMALL, classes=False).network
+            said[split.test] = ask(network, table.values[split.test]).valence
+        found.append(pcc(said, labels.valence))
+    assert abs(found[0]) < 0.3 and found[1] > 0.6
+
+
 def test_too_few_faces_are_refused() -> None:
     table = fabricated(4, 2)
     silent = replace(table.labels, label=np.full(8, -1), valence=np.full(8, np.nan, "f4"))
@@ -127,14 +148,14 @@ def test_too_few_faces_are_refused() -> None:
 def test_the_network_goes_to_a_file_and_back(tmp_path: Path) -> None:
     network = trained(fabricated(6, 4))[0].network
     save_mlp(network, tmp_path / "mlp.ckpt")
-    read = load_mlp(tmp_path / "mlp.ckpt", 153)
+    read = load_mlp(str(tmp_path / "mlp.ckpt"), 153)
     assert all(torch.equal(values, read.state_dict()[name]) for name, values in network.state_dict().items())
     with pytest.raises(MienError, match="takes codes of 153 numbers, not 281") as caught:
-        load_mlp(tmp_path / "mlp.ckpt", 281)
+        load_mlp(str(tmp_path / "mlp.ckpt"), 281)
     assert caught.value.code is ErrorCode.BAD_WEIGHTS
     torch.save({"state_dict": {"linear.weight": torch.zeros(2, 2)}}, tmp_path / "other.ckpt")
     with pytest.raises(MienError, match="no emotion network on head parameters"):
-        load_mlp(tmp_path / "other.ckpt", 153)
+        load_mlp(str(tmp_path / "other.ckpt"), 153)
 
 
 def test_models_add_takes_the_file_back(mien_home: Path, tmp_path: Path) -> None:
