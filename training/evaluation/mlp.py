@@ -6,6 +6,8 @@ from __future__ import annotations
 import copy
 import io
 import logging
+import signal
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -128,9 +130,8 @@ def train_mlp(
             enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False, num_sanity_val_steps=0,
             use_distributed_sampler=False,
         )  # fmt: skip
-        trainer.fit(stage, batches, looked_at_whole)
-    if trainer.interrupted:
-        raise KeyboardInterrupt
+        with _stoppable():
+            trainer.fit(stage, batches, looked_at_whole)
     if not np.isfinite(keep.loss):
         message = f"The training of the emotion network failed: its loss was {keep.loss}."
         raise MienError(ErrorCode.USAGE, message, "Look for values in the codes that are far too large.")
@@ -238,6 +239,18 @@ class _KeepBest(Callback):
             self.best, self.loss = self.epochs, loss
             self.state = {name: values.detach().clone() for name, values in stage.mlp.state_dict().items()}
         self._progress(self.epochs)
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """Ctrl-C stays what it is; lightning makes a silent exit of it and takes no further one."""
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SystemExit as stopped:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, handler)
+        raise KeyboardInterrupt from stopped
 
 
 @contextmanager

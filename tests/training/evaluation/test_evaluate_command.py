@@ -161,6 +161,17 @@ def test_codes_of_every_method_and_with_detail(tmp_path: Path, capsys: pytest.Ca
                       "emoca-with-detail": 281}  # fmt: skip
 
 
+def test_a_second_row_with_detail(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shapes = {"identity": 80, "expression": 64, "detail": 9}
+    fabricated(12, 5, widths=shapes, method="Deep3DFaceRecon").save(tmp_path / "own.npz")
+    codes = ("--codes", f"Mine={tmp_path / 'own.npz'}", "--out", tmp_path / "out", "--epochs", 1, "--device", "cpu")
+    assert run("evaluate-emotion", *codes) == EXIT_CODES[ErrorCode.BAD_IMPORT]
+    assert "'detail' that Deep3DFaceRecon has not" in capsys.readouterr().err
+    fabricated(12, 5, widths=shapes, method="").save(tmp_path / "own.npz")
+    assert run("evaluate-emotion", *codes, "--with-detail", "--json") == 0
+    assert set(told(capsys)) == {"Mine", "Mine with detail"}
+
+
 def test_a_network_on_pictures_gets_a_row(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     torch.manual_seed(0)
     network = EmotionNetwork(backbone="mobilenet_small")
@@ -216,6 +227,10 @@ def test_the_stage_is_trained_as_others_are(mien_home: Path, tmp_path: Path, cap
     assert find("emotion_mlp") is not None
     network = load_mlp(str(out / "best.ckpt"), 153)
     assert torch.equal(network.state_dict()["model.0.weight"], find("emotion_mlp").tensors()["model.0.weight"])
+    fabricated(4, 4, test_share=1.0).save(tmp_path / "test.npz")
+    row = {"name": "EMOCA", "codes": ["test.npz"], "model": "emotion_mlp"}
+    assert evaluate(tmp_path, {"table1": [row]}, "--json") == 0
+    assert told(capsys)["EMOCA"]["E-ACC"] is not None  # without any rows for training
     assert run("emotion-mlp", "--out", tmp_path / "no", *places, "data.train.split=exam") == EXIT_CODES[ErrorCode.USAGE]
     assert "no labelled faces of the split 'exam'" in capsys.readouterr().err
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -97,6 +98,16 @@ def test_it_stops_when_it_gets_no_better_and_keeps_the_best() -> None:
     network, _ = trained(fabricated(20, 6, told=0), progress=told.append)
     assert told == list(range(1, network.epochs + 1))
     assert network.epochs == min(SMALL.epochs, network.best + SMALL.patience)
+
+
+def test_it_can_be_stopped() -> None:
+    def stop(epoch: int) -> None:
+        raise KeyboardInterrupt
+
+    handler = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        trained(fabricated(8, 6), progress=stop)
+    assert signal.getsignal(signal.SIGINT) is handler
 
 
 def test_faces_without_labels_leave_the_losses_as_they_are() -> None:
