@@ -49,13 +49,13 @@ class Plan:
         seed: of everything.
     """
 
-    people: int = 1500
+    people: int = 3000
     pictures: int = 3
     tested: int = 120
-    emotion_epochs: int = 7
-    other_epochs: int = 8
-    coarse_epochs: int = 8
-    emoca_epochs: int = 2
+    emotion_epochs: int = 4
+    other_epochs: int = 4
+    coarse_epochs: int = 5
+    emoca_epochs: int = 1
     emotion_weight: float = 1.0
     seed: int = 0
 
