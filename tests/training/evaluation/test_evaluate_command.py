@@ -224,6 +224,7 @@ def test_the_stage_is_trained_as_others_are(mien_home: Path, tmp_path: Path, cap
     assert run("emotion-mlp", "--out", out, *places, *short) == 0
     assert "Best checkpoint" in capsys.readouterr().out
     assert main(["models", "add", str(out / "best.ckpt")]) == 0
+    capsys.readouterr()
     assert find("emotion_mlp") is not None
     network = load_mlp(str(out / "best.ckpt"), 153)
     assert torch.equal(network.state_dict()["model.0.weight"], find("emotion_mlp").tensors()["model.0.weight"])
