@@ -14,6 +14,7 @@ from blender_addon.contract.errors import ErrorCode, MienError
 from training.datasets.faces import FACE_KEYS, Faces
 from training.datasets.rings import Rings
 from training.datasets.together import Together
+from training.evaluation.code_faces import codes
 from training.synthetic.dataset import SyntheticFaces
 from training.synthetic.on_disk import StoredFaces
 
@@ -61,7 +62,7 @@ def stored(*, folder: Path) -> StoredFaces:
     return StoredFaces(folder)
 
 
-_KINDS: Mapping[str, Callable[..., Faces]] = {"synthetic": synthetic, "stored": stored}
+_KINDS: Mapping[str, Callable[..., Faces]] = {"synthetic": synthetic, "stored": stored, "codes": codes}
 _KINDS_REMEDY = f"Kinds are {', '.join(_KINDS)}."
 _EVERY_KIND = {"kind": str, "pictures_a_ring": int, "ring_seed": int}
 

@@ -14,6 +14,7 @@ from training.model.layout import CodeLayout
 from training.model.making import face_model, training_head
 from training.model.starting import begin, weights
 from training.stages.emoca_coarse import EmocaCoarseSettings, EmocaCoarseStage
+from training.stages.emotion_mlp import EmotionMLPSettings, EmotionMLPStage
 from training.stages.emotion_network import EmotionNetworkSettings, EmotionNetworkStage
 from training.stages.stage import Stage
 from training.trainer.configuration import Configuration, StageName
@@ -80,8 +81,16 @@ def _emoca_coarse(configuration: Configuration) -> Stage:
     return stage
 
 
+def _emotion_mlp(configuration: Configuration) -> Stage:
+    settings = filled(EmotionMLPSettings, configuration.model, "model")
+    stage = EmotionMLPStage(settings, configuration.optimiser, configuration.seed)
+    start(configuration, {"mlp": (stage.mlp, "mlp.")})
+    return stage
+
+
 MAKERS: dict[StageName, Callable[[Configuration], Stage]] = {
     "emotion-network": _emotion_network,
+    "emotion-mlp": _emotion_mlp,
     "emoca-coarse": _emoca_coarse,
 }
 """How each stage is made."""
