@@ -5,12 +5,7 @@ from __future__ import annotations
 
 import copy
 import io
-import logging
-import signal
-import threading
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +27,7 @@ from training.evaluation.splits import Split
 from training.model.starting import begin, weights
 from training.stages.emotion_mlp import EmotionMLPSettings, EmotionMLPStage
 from training.stages.stage import OptimiserSettings
+from training.trainer.lightning_manners import quiet, stoppable
 
 PREFIX = "mlp."
 """Of the network in checkpoints, as published."""
@@ -122,7 +118,7 @@ def train_mlp(
     order = sampler(train, seed, balanced=balanced)
     batches = DataLoader(train, batch_size=None, sampler=BatchSampler(order, settings.batch, drop_last=full))
     keep = _KeepBest(order, progress)
-    with _quiet():
+    with quiet():
         trainer = lightning.Trainer(
             accelerator="gpu" if device.type == "cuda" else device.type,
             devices=[device.index or 0] if device.type == "cuda" else 1, max_epochs=settings.epochs,
@@ -130,7 +126,7 @@ def train_mlp(
             enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False, num_sanity_val_steps=0,
             use_distributed_sampler=False,
         )  # fmt: skip
-        with _stoppable():
+        with stoppable():
             trainer.fit(stage, batches, looked_at_whole)
     if not np.isfinite(keep.loss):
         message = f"The training of the emotion network failed: its loss was {keep.loss}."
@@ -239,29 +235,3 @@ class _KeepBest(Callback):
             self.best, self.loss = self.epochs, loss
             self.state = {name: values.detach().clone() for name, values in stage.mlp.state_dict().items()}
         self._progress(self.epochs)
-
-
-@contextmanager
-def _stoppable() -> Iterator[None]:
-    """Ctrl-C stays what it is; lightning makes a silent exit of it and takes no further one."""
-    handler = signal.getsignal(signal.SIGINT)
-    try:
-        yield
-    except SystemExit as stopped:
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGINT, handler)
-        raise KeyboardInterrupt from stopped
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Lightning's advice about loaders and devices, which is for large runs, is held back."""
-    logger = logging.getLogger("lightning.pytorch")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)
