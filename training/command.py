@@ -7,6 +7,7 @@ import argparse
 
 from training.demonstration.command import add_demonstrate
 from training.evaluation.command import add_emotion_codes, add_evaluate_emotion, add_predict_emotion
+from training.preprocessing.command import add_prepare
 from training.trainer.command import add_stages
 
 
@@ -23,4 +24,5 @@ def add_train(commands: argparse._SubParsersAction) -> None:
     add_emotion_codes(inner)
     add_evaluate_emotion(inner)
     add_predict_emotion(inner)
+    add_prepare(inner)
     add_demonstrate(inner)
