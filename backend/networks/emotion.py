@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from backend.networks.codes import EXPRESSION, IDENTITY, ROTATION
+from backend.networks.emonet import EmoNet
 from backend.networks.emotion_backbones import FEATURES, Backbone
 from backend.networks.emotion_backbones import backbone as make_backbone
 from backend.networks.resnet50 import Graph
@@ -47,12 +48,13 @@ class EmotionNetwork(nn.Module):
     def __init__(self, graph: Graph = "caffe", backbone: Backbone = "resnet50") -> None:
         super().__init__()
         self.backbone = make_backbone(backbone, graph)
-        self.linear = nn.Linear(FEATURES[backbone], OUTPUTS)
+        if backbone != "emonet":
+            self.linear = nn.Linear(FEATURES[backbone], OUTPUTS)
 
     @property
     def head(self) -> nn.Module:
-        """What makes the outputs of the features."""
-        return self.linear
+        """What makes the outputs of the features: `linear`, or the last layers that EmoNet has of its own."""
+        return self.backbone.emo_fc_2 if isinstance(self.backbone, EmoNet) else self.linear
 
     def features(self, crops: Tensor) -> Tensor:
         """The features (B, `FEATURES`) that EMOCA's and SMIRK's losses compare; 2048 of the ResNet-50."""

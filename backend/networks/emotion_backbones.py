@@ -8,12 +8,15 @@ from typing import Literal, NamedTuple
 
 from torch import Tensor, nn
 
-from backend.networks import mobilenet, resnet50
+from backend.networks import emonet, mobilenet, resnet50, swin
+from backend.networks.emonet import EmoNet
 from backend.networks.mobilenet import MinimalMobileNetV3, Size
 from backend.networks.resnet50 import Graph, ResNet50
+from backend.networks.swin import SwinB
 
-Backbone = Literal["resnet50", "mobilenet_large", "mobilenet_small"]
-"""`resnet50`: EMOCA's. The two MobileNets, SMIRK's encoders, are for machines without a GPU."""
+Backbone = Literal["resnet50", "swin_b", "emonet", "mobilenet_large", "mobilenet_small"]
+"""`resnet50`: EMOCA's. `swin_b`, `emonet`: those that it was compared with. The two MobileNets, SMIRK's encoders, are
+for machines without a GPU."""
 
 _VGGFACE2_PEOPLE = 8631
 
@@ -36,6 +39,8 @@ def _mobile(size: Size) -> _Choice:
 
 _CHOICES: Mapping[Backbone, _Choice] = {
     "resnet50": _Choice(resnet50.FEATURES, lambda graph: ResNet50(graph, _VGGFACE2_PEOPLE)),
+    "swin_b": _Choice(swin.FEATURES, lambda _: SwinB()),
+    "emonet": _Choice(emonet.FEATURES, lambda _: EmoNet()),
     "mobilenet_large": _mobile("large"),
     "mobilenet_small": _mobile("small"),
 }
