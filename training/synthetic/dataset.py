@@ -16,7 +16,7 @@ from backend.heads.model import HeadModel
 from blender_addon.contract.arkit import has_arkit
 from blender_addon.contract.head import HeadDescription
 from training.synthetic.picture import take_picture
-from training.synthetic.scene import Person, draw_moment, draw_person
+from training.synthetic.scene import Moment, Person, draw_moment, draw_person
 
 _KEPT_PEOPLE = 16
 
@@ -62,12 +62,19 @@ class SyntheticFaces(Dataset[dict[str, Tensor]]):
         """Number of the person of an item."""
         return self.first_person + index // self.pictures
 
+    def by_person(self) -> list[np.ndarray]:
+        """For each person the indices (N,) of its pictures."""
+        return list(np.arange(len(self)).reshape(self.people, self.pictures))
+
+    def labels(self) -> np.ndarray:
+        """(N,) int64 the class of each item, without making pictures."""
+        return np.array([self._moment(index)[0].emotion.label for index in range(len(self))], np.int64)
+
     def __getitem__(self, index: int) -> dict[str, Tensor]:
         if not 0 <= index < len(self):
             raise IndexError(index)
         person = self._person(self.person(index))
-        random = np.random.default_rng((self.seed, person.number, index % self.pictures))
-        moment = draw_moment(self.head, random)
+        moment, random = self._moment(index)
         picture = take_picture(self.model, person, moment, random)
         item = {
             "image": torch.from_numpy(picture.pixels.copy()).movedim(-1, 0).float() / 255,
@@ -92,6 +99,11 @@ class SyntheticFaces(Dataset[dict[str, Tensor]]):
     def __setstate__(self, state: dict[str, Any]) -> None:
         meta, arrays = state.pop("head")
         self.__init__(**state, head=HeadDescription.from_arrays(meta, arrays))
+
+    def _moment(self, index: int) -> tuple[Moment, np.random.Generator]:
+        """The moment of an item, and the chances that are left for its picture."""
+        random = np.random.default_rng((self.seed, self.person(index), index % self.pictures))
+        return draw_moment(self.head, random), random
 
     def _draw_person(self, number: int) -> Person:
         return draw_person(self.head, self.seed, number)
