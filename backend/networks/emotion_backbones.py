@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Literal, NamedTuple
 
 from torch import Tensor, nn
@@ -44,6 +44,14 @@ _CHOICES: Mapping[Backbone, _Choice] = {
     "mobilenet_large": _mobile("large"),
     "mobilenet_small": _mobile("small"),
 }
+_SIGNS: Mapping[Backbone, str] = {
+    "resnet50": "layer1.0.conv1.weight",
+    "swin_b": "patch_embed.proj.weight",
+    "emonet": "conv1x1_input_emo_2.weight",
+    "mobilenet_large": "blocks.6.0.conv.weight",
+    "mobilenet_small": "blocks.5.0.conv.weight",
+}
+"""A tensor that each has and none after it."""
 FEATURES: Mapping[Backbone, int] = {name: choice.features for name, choice in _CHOICES.items()}
 """How many features each gives."""
 
@@ -61,3 +69,11 @@ def backbone(name: Backbone, graph: Graph = "caffe") -> nn.Module:
     if name not in _CHOICES:
         raise ValueError(f"there is no backbone {name!r}; there are {', '.join(_CHOICES)}")
     return _CHOICES[name].build(graph)
+
+
+def backbone_of(names: Collection[str]) -> Backbone | None:
+    """Which backbone tensors of these names belong to; None for others."""
+    for name, sign in _SIGNS.items():
+        if sign in names:
+            return name
+    return None
