@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import torch
 from scipy.ndimage import distance_transform_edt
@@ -69,6 +71,12 @@ class SkinAlbedo(nn.Module):
     def _covered(self, maps: Tensor) -> Tensor:
         """(B, 3 * texels) values where triangles lie."""
         return maps.flatten(2)[..., self.texels].flatten(1)
+
+
+@cache
+def skin_albedo(head: HeadDescription) -> SkinAlbedo:
+    """The space of a head with the usual components, made once in a process."""
+    return SkinAlbedo(head)
 
 
 class Painter:
