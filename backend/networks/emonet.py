@@ -11,6 +11,10 @@ tensors, such as which way maps are halved, a file that loads cannot confirm.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+from typing import TypeVar
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -22,7 +26,8 @@ _HOURGLASSES, _DEPTH = 2, 4
 _WIDTH = 256
 _BLOCKS = 4
 _HIDDEN = 128
-_VALENCE_AROUSAL = 2
+
+Value = TypeVar("Value")
 
 
 class ConvBlock(nn.Module):
@@ -77,17 +82,16 @@ class Hourglass(nn.Module):
 class EmoNet(nn.Module):
     """Images (B, 3, H, W), RGB in [0, 1] -> features (B, 256), what upstream calls `emo_feat_2`.
 
-    Images are resized to 256 pixels. The last layers, `emo_fc_2`, make logits, valence and arousal of the features.
-    In Toisoul's training the landmark part (all but `emotion_parts`) is a trained one and stays as it is.
+    Images are resized to 256 pixels. `emotion_layers` make the emotion of the features. In Toisoul's training the
+    landmark part (all but `emotion_parts`) is a trained one and stays as it is.
 
     Args:
-        expressions: 8, AffectNet's, or 5.
         hourglasses: how many follow one another.
     """
 
-    emotion_parts = ("conv1x1_input_emo_2", "emo_net_2", "emo_fc_2")
+    emotion_parts = ("conv1x1_input_emo_2", "emo_net_2")
 
-    def __init__(self, expressions: int = 8, hourglasses: int = _HOURGLASSES) -> None:
+    def __init__(self, hourglasses: int = _HOURGLASSES) -> None:
         super().__init__()
         self._hourglasses = hourglasses
         self.conv1 = nn.Conv2d(3, 64, 7, 2, 3)
@@ -101,19 +105,11 @@ class EmoNet(nn.Module):
         halved = [layer for _ in range(_BLOCKS) for layer in (ConvBlock(_WIDTH, _WIDTH), nn.MaxPool2d(2, 2))]
         self.emo_net_2 = nn.Sequential(*halved)
         self.avg_pool_2 = nn.AvgPool2d(4)
-        self.emo_fc_2 = nn.Sequential(
-            nn.Linear(FEATURES, _HIDDEN), nn.BatchNorm1d(_HIDDEN), nn.ReLU(),
-            nn.Linear(_HIDDEN, expressions + _VALENCE_AROUSAL),
-        )  # fmt: skip
 
     def forward(self, images: Tensor) -> Tensor:
         start, seen, heat = self._landmark_features(images)
         x = torch.cat((start, seen * heat.sum(1, keepdim=True)), 1)
         return self.avg_pool_2(self.emo_net_2(self.conv1x1_input_emo_2(x))).flatten(1)
-
-    def outputs(self, images: Tensor) -> Tensor:
-        """(B, expressions + 2) logits, valence and arousal."""
-        return self.emo_fc_2(self(images))
 
     def heat_maps(self, images: Tensor) -> Tensor:
         """(B, 68, 64, 64) where each landmark of the iBUG markup is."""
@@ -147,3 +143,17 @@ class EmoNet(nn.Module):
 
     def _part(self, name: str, number: int) -> nn.Module:
         return self.get_submodule(f"{name}{number}")
+
+
+def emotion_layers(outputs: int) -> nn.Sequential:
+    """Features (B, 256) -> logits, valence and arousal (B, outputs); `emo_fc_2` in the published file."""
+    return nn.Sequential(
+        nn.Linear(FEATURES, _HIDDEN), nn.BatchNorm1d(_HIDDEN), nn.ReLU(), nn.Linear(_HIDDEN, outputs)
+    )
+
+
+def published_state(tensors: Mapping[str, Value]) -> dict[str, Value]:
+    """The tensors of a published file under the names of an `EmotionNetwork`: `backbone.*` and `linear.*`."""
+    plain = {name.removeprefix("module."): value for name, value in tensors.items()}
+    place = re.compile(r"^(emo_fc_2\.)?")
+    return {place.sub(lambda found: "linear." if found[1] else "backbone.", name): plain[name] for name in plain}

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeVar
 
 from torch import Tensor, nn
 
@@ -17,6 +17,8 @@ from backend.networks.swin import SwinB
 Backbone = Literal["resnet50", "swin_b", "emonet", "mobilenet_large", "mobilenet_small"]
 """`resnet50`: EMOCA's. `swin_b`, `emonet`: those that it was compared with. The two MobileNets, SMIRK's encoders, are
 for machines without a GPU."""
+
+Value = TypeVar("Value")
 
 _VGGFACE2_PEOPLE = 8631
 
@@ -69,6 +71,24 @@ def backbone(name: Backbone, graph: Graph = "caffe") -> nn.Module:
     if name not in _CHOICES:
         raise ValueError(f"there is no backbone {name!r}; there are {', '.join(_CHOICES)}")
     return _CHOICES[name].build(graph)
+
+
+def backbone_state(name: Backbone, tensors: Mapping[str, Value]) -> dict[str, Value]:
+    """The tensors of a backbone under the names that it has here, out of an emotion network or of its publisher's file.
+
+    Args:
+        name: which.
+        tensors: of an `EmotionNetwork` on it, or of the published `resnet50_ft_weight.pkl`,
+            `swin_base_patch4_window7_224` or `emonet_8.pth`. What is not the backbone's is left out or left over.
+    """
+    start = "backbone."
+    if not any(key.startswith(start) for key in tensors):
+        if name == "swin_b":
+            return swin.published_state(tensors)
+        if name != "emonet":
+            return dict(tensors)
+        tensors = emonet.published_state(tensors)
+    return {key.removeprefix(start): value for key, value in tensors.items() if key.startswith(start)}
 
 
 def backbone_of(names: Collection[str]) -> Backbone | None:

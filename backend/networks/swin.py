@@ -205,10 +205,12 @@ class SwinB(nn.Module):
 def published_state(tensors: Mapping[str, Value]) -> dict[str, Value]:
     """The tensors of a published file under the names of `SwinB`.
 
-    The classifier is left out. Newer files of timm count the way to the next size as the beginning of a stage, the
-    original as the end of the one before, and leave out the positions and masks, which follow from the sizes.
+    The classifier is left out, and so is the table `model` around all. Newer files of timm count the way to the next
+    size as the beginning of a stage, the original as the end of the one before; they lack the positions and masks,
+    which follow from the sizes.
     """
-    kept = {name: value for name, value in tensors.items() if not name.startswith("head.")}
+    plain = {name.removeprefix("model."): value for name, value in tensors.items()}
+    kept = {name: value for name, value in plain.items() if not name.startswith("head.")}
     if not any(name.startswith("layers.3.downsample.") for name in kept):
         return kept
     place = re.compile(r"layers\.(\d+)\.downsample\.")

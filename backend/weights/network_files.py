@@ -58,7 +58,7 @@ def networks(content: object, about: About) -> list[Found] | None:
         return [_smirk(tensors, about)]
     if any(str(name).startswith("mlp.model.") for name in tensors):
         return [_emotion_mlp(tensors, about)]
-    if "swin" in starts or {"backbone", "linear"} <= starts or _emotion_backbone(tensors) == "emonet":
+    if {"backbone", "linear"} <= starts or "swin" in starts:
         return [_emotion_network(tensors, about)]
     if any(str(name).endswith(_LIP_READER) for name in tensors):
         return [_lip_reading(tensors, about)]
@@ -149,18 +149,15 @@ def _emotion_network(tensors: Tensors, about: About) -> Found:
     """The published ones, ours, and EMOCA's Swin-B, which has its last layer within."""
     plain = {_SWIN_HEAD.sub("linear.", str(name)): value for name, value in tensors.items()}
     plain = {_SWIN.sub("backbone.", name): value for name, value in plain.items()}
-    kind = _emotion_backbone(plain) or "resnet50"
+    kind = backbone_of({name.removeprefix("backbone.") for name in plain if name.startswith("backbone.")}) or "resnet50"
     if kind != "emonet":  # SPECTRE's name for the same layer
         plain = {name.replace("linear.0.", "linear."): value for name, value in plain.items()}
     own = {f".{name}": value for name, value in plain.items() if name.startswith(("backbone.", "linear."))}
     what = "EMOCA's emotion network" if kind == "resnet50" else f"an emotion network on {kind}"
     arrays = matched(about.file, what, own, {".": _EMOTION_NETWORKS[kind]})
     notes = _left(plain, ("backbone.", "linear."))
-    return Found("emotion_network", _without_dot(arrays), "" if kind == "resnet50" else kind, {"backbone": kind}, notes)
-
-
-def _emotion_backbone(tensors: Tensors) -> Backbone | None:
-    return backbone_of({str(name).removeprefix("backbone.") for name in tensors if str(name).startswith("backbone.")})
+    name = "" if kind == "resnet50" and about.model else kind  # EMOCA's lies in the folder of its model
+    return Found("emotion_network", _without_dot(arrays), name, {"backbone": kind}, notes)
 
 
 def _lip_reading(tensors: Tensors, about: About) -> Found:

@@ -20,7 +20,7 @@ indices int32, counters of networks int64:
 | emoca | E_flame.*, E_expression.*, E_detail.*, D_detail.*; settings `head_rotation` and `jaw`, true or false, say what E_expression gives |
 | smirk | encoder.*, and where the file has it translator.* |
 | mica | arcface.*, regressor.* |
-| emotion_network | backbone.*, linear.*, of EmoNet backbone.* alone; the setting `backbone` says which it is, the ResNet-50 where there is none |
+| emotion_network | backbone.*, linear.*; the setting `backbone` says which it is, the ResNet-50 where there is none |
 | emotion_mlp | model.* |
 | face_recognition | the ResNet-50 of VGGFace2, without a prefix |
 | lip_reading | frontend3D.*, trunk.*; the setting `activation` is swish or prelu |
