@@ -99,7 +99,8 @@ LEDGER: Mapping[PartKind, Entry] = MappingProxyType(
         ),
         "mica": Entry("MICA's networks", _MPI, "no", _MICA, "an identity in metric size", "mica.tar"),
         "emotion_network": Entry(
-            "EMOCA's emotion network", _MPI + "; trained on AffectNet", "no", _EMOCA, "the emotion of each frame",
+            "Emotion network", f"{_MPI}; trained on AffectNet. One that you trained: as what it was trained on", "no",
+            _EMOCA, "the emotion of each frame",
             "ResNet50 (its folder or zip)",
         ),
         "emotion_mlp": Entry(

@@ -62,6 +62,12 @@ def test_the_data_of_deca_changes_the_data_alone() -> None:
     }
 
 
+@pytest.mark.parametrize("name", ["emoca_coarse_synthetic", "emoca_v2_coarse_synthetic"])
+def test_synthetic_data_has_nothing_of_affectnets(name: str) -> None:
+    for entry in (read_configuration(name)[1]["data"][part] for part in ("train", "validation")):
+        assert entry["kind"] == "synthetic" and not {"folder", "split"} & entry.keys()
+
+
 def test_version_two() -> None:
     mse, cosine, alone, synthetic = (
         settings(f"emoca_v2_coarse{name}") for name in ("", "_cosine", "_mediapipe", "_synthetic")
