@@ -109,6 +109,7 @@ class EmocaCoarseStage(Stage):
         self.deca.E_expression = face_encoder(settings.backbone, layout.moving(self.branch))
         self.model, self.emotion, self.lips = model, emotion, lips
         self.freeze(*(part for part in (model, emotion, lips) if part is not None))
+        self.leave_out("model", "emotion", "lips")
 
     def code(self, batch: Batch) -> FaceCode:
         """Coarse code of the frozen encoder with the expression of the one that learns."""

@@ -72,7 +72,8 @@ def _emoca_coarse(configuration: Configuration) -> Stage:
     emotion = None if felt is None else frozen_emotion(felt)
     lips = load_lip_features() if settings.weights.get(LIP_READING) else None
     try:
-        stage = EmocaCoarseStage(settings, configuration.optimiser, face_model(head), layout, emotion, lips)
+        model = face_model(head, configuration.albedo)
+        stage = EmocaCoarseStage(settings, configuration.optimiser, model, layout, emotion, lips)
     except ValueError as error:
         message = f"The stage cannot be made: {error}."
         raise MienError(ErrorCode.USAGE, message, "Set start.emotion, or weights.emotion to 0.") from error
