@@ -7,13 +7,16 @@ from collections.abc import Callable, Mapping
 
 from torch import nn
 
+from backend.networks.emotion_backbones import backbone_state
 from blender_addon.contract.errors import ErrorCode, MienError
+from training.losses.lip_reading import load_lip_features
 from training.model.emotion import frozen_emotion
 from training.model.encoder import clone_expression
 from training.model.layout import CodeLayout
 from training.model.making import face_model, training_head
 from training.model.starting import begin, weights
 from training.stages.emoca_coarse import EmocaCoarseSettings, EmocaCoarseStage
+from training.stages.emoca_v2 import LIP_READING
 from training.stages.emotion_mlp import EmotionMLPSettings, EmotionMLPStage
 from training.stages.emotion_network import EmotionNetworkSettings, EmotionNetworkStage
 from training.stages.stage import Stage
@@ -56,7 +59,9 @@ def start(configuration: Configuration, places: Places, also: tuple[str, ...] = 
 def _emotion_network(configuration: Configuration) -> Stage:
     settings = filled(EmotionNetworkSettings, configuration.model, "model")
     stage = EmotionNetworkStage(settings, configuration.optimiser)
-    start(configuration, {"backbone": (stage.backbone, "backbone."), "faces": (stage.backbone, "")})
+    start(configuration, {"faces": (stage.backbone, "")}, also=("backbone",))
+    if source := configuration.start.get("backbone"):
+        begin(stage.backbone, backbone_state(settings.backbone, weights(source)), "", source)
     return stage
 
 
@@ -66,9 +71,10 @@ def _emoca_coarse(configuration: Configuration) -> Stage:
     layout = CodeLayout.of(head)
     felt = configuration.start.get("emotion")
     emotion = None if felt is None else frozen_emotion(felt)
+    lips = load_lip_features() if settings.weights.get(LIP_READING) else None
     try:
         model = face_model(head, configuration.albedo)
-        stage = EmocaCoarseStage(settings, configuration.optimiser, model, layout, emotion)
+        stage = EmocaCoarseStage(settings, configuration.optimiser, model, layout, emotion, lips)
     except ValueError as error:
         message = f"The stage cannot be made: {error}."
         raise MienError(ErrorCode.USAGE, message, "Set start.emotion, or weights.emotion to 0.") from error
