@@ -92,6 +92,7 @@ def _build_parser() -> argparse.ArgumentParser:
     add_import(commands)
     add_convert(commands)
     add_models(commands)
+    _add_train(commands)
     _add_serve(commands)
     _add_setup(commands)
     check = commands.add_parser("check", help="say what is set up and what is missing")
@@ -144,6 +145,13 @@ def _add_capture(commands: argparse._SubParsersAction) -> None:
     parser.set_defaults(run=_capture)
 
 
+def _add_train(commands: argparse._SubParsersAction) -> None:
+    """The one place where the backend knows of training: the `mien` command is made of both."""
+    from training.command import add_train
+
+    add_train(commands)
+
+
 def _add_serve(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser("serve", help="run the backend that Blender talks to")
     parser.add_argument("--bind", metavar="tcp://HOST:PORT", help="address to listen on; port * takes a free one")
@@ -157,6 +165,7 @@ def _add_setup(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--blend", action="store_true", help="also what --blend needs: bpy, where no Blender is found")
     parser.add_argument("--ray", action="store_true", help="also what 'batch --ray' needs: Ray")
     parser.add_argument("--onnx", action="store_true", help="also onnxruntime: DECA, EMOCA, SMIRK faster on a CPU")
+    parser.add_argument("--train", action="store_true", help="also lightning and tensorboard, for 'mien train'")
     parser.add_argument("--fan", action="store_true", help="also face-alignment, for '--boxes fan'")
     parser.set_defaults(run=_setup)
 

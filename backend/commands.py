@@ -16,7 +16,7 @@ from backend.blender import prepare_blender
 from backend.capture_files import Wanted, WantedScene, Written, require_clip, stem_of, write_capture
 from backend.outputs import OutputPaths, check_writable
 from backend.progress import Progress
-from backend.setup.runtime import ENVIRONMENT, FAN_LOCK, ONNX_LOCK, RAY_LOCK, ensure_runtime
+from backend.setup.runtime import ENVIRONMENT, FAN_LOCK, ONNX_LOCK, RAY_LOCK, TRAIN_LOCK, ensure_runtime
 from backend.terminal import TerminalProgress, put
 from blender_addon.contract.errors import ErrorCode, MienError
 from blender_addon.contract.files import make_folder
@@ -207,7 +207,7 @@ def set_up(arguments: argparse.Namespace) -> None:
         put(f"Blender {program.release}: {program.path}")
 
 
-_EXTRAS = {"ray": RAY_LOCK, "onnx": ONNX_LOCK, "fan": FAN_LOCK}
+_EXTRAS = {"ray": RAY_LOCK, "onnx": ONNX_LOCK, "fan": FAN_LOCK, "train": TRAIN_LOCK}
 """The lock of each option of `mien setup` that adds packages."""
 
 

@@ -9,12 +9,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from backend.networks.codes import EXPRESSION, IDENTITY, ROTATION
-from backend.networks.resnet50 import FEATURES, Graph, ResNet50
+from backend.networks.emotion_backbones import FEATURES, Backbone
+from backend.networks.emotion_backbones import backbone as make_backbone
+from backend.networks.resnet50 import Graph
 
 EMOTIONS = ("neutral", "happy", "sad", "surprise", "fear", "disgust", "anger", "contempt")
 """AffectNet's classes in the networks' order."""
 OUTPUTS = len(EMOTIONS) + 2
-_VGGFACE2_PEOPLE = 8631
 _HIDDEN, _LAYERS = 2048, 4
 
 
@@ -38,19 +39,27 @@ def readout(outputs: Tensor) -> EmotionReadout:
 class EmotionNetwork(nn.Module):
     """Crops (B, 3, 224, 224), RGB in [0, 1] without further normalisation -> the ten outputs of `readout` (B, 10).
 
-    The features (B, 2048) that EMOCA's and SMIRK's losses compare are `backbone(crops)`.
-
     Args:
-        graph: `caffe` as it was trained; `torchvision` as SMIRK runs the same file.
+        graph: of the ResNet-50: `caffe` as it was trained; `torchvision` as SMIRK runs the same file.
+        backbone: what reads the crops; the published network's is the ResNet-50.
     """
 
-    def __init__(self, graph: Graph = "caffe") -> None:
+    def __init__(self, graph: Graph = "caffe", backbone: Backbone = "resnet50") -> None:
         super().__init__()
-        self.backbone = ResNet50(graph, _VGGFACE2_PEOPLE)
-        self.linear = nn.Linear(FEATURES, OUTPUTS)
+        self.backbone = make_backbone(backbone, graph)
+        self.linear = nn.Linear(FEATURES[backbone], OUTPUTS)
+
+    @property
+    def head(self) -> nn.Module:
+        """What makes the outputs of the features."""
+        return self.linear
+
+    def features(self, crops: Tensor) -> Tensor:
+        """The features (B, `FEATURES`) that EMOCA's and SMIRK's losses compare; 2048 of the ResNet-50."""
+        return self.backbone(crops)
 
     def forward(self, crops: Tensor) -> Tensor:
-        return self.linear(self.backbone(crops))
+        return self.head(self.features(crops))
 
 
 class EmotionMLP(nn.Module):

@@ -20,7 +20,8 @@ _LOCKS = ("runtime.txt",)
 RAY_LOCK = "ray.txt"
 ONNX_LOCK = "onnx.txt"
 FAN_LOCK = "fan.txt"
-"""Names of the locks that the extras `ray`, `onnx` and `fan` add."""
+TRAIN_LOCK = "train.txt"
+"""Names of the locks that the extras `ray`, `onnx`, `fan` and `train` add."""
 
 
 def lock_file(root: Path, name: str) -> Path:

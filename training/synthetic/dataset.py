@@ -15,8 +15,9 @@ from backend.heads import load_head
 from backend.heads.model import HeadModel
 from blender_addon.contract.arkit import has_arkit
 from blender_addon.contract.head import HeadDescription
+from training.synthetic.albedo import skin_albedo
 from training.synthetic.picture import take_picture
-from training.synthetic.scene import Person, draw_moment, draw_person
+from training.synthetic.scene import Moment, Person, draw_moment, draw_person
 
 _KEPT_PEOPLE = 16
 
@@ -29,8 +30,8 @@ class SyntheticFaces(Dataset[dict[str, Tensor]]):
 
     Items: `image` (3, 224, 224) float32 RGB in [0, 1]; `mask` (1, 224, 224); `landmarks` (68, 3) and `mediapipe`
     (478, 3), crop NDC x, y and visibility; `identity` (S,), `expression` (E,), `head_rotation` (3,), `jaw` (3,),
-    `eyes` (6,), `eyelids` (2,), `crop_camera` (3,), `light` (9, 3); `label` int64 of `EMOTIONS`, `valence`,
-    `arousal`; `person` int64.
+    `eyes` (6,), `eyelids` (2,), `crop_camera` (3,), `light` (9, 3); `albedo` (50,), the nearest code of `skin_albedo`;
+    `label` int64 of `EMOTIONS`, `valence`, `arousal`; `person` int64.
 
     Args:
         people: how many.
@@ -54,6 +55,7 @@ class SyntheticFaces(Dataset[dict[str, Tensor]]):
         self.people, self.pictures, self.seed, self.first_person = people, pictures, seed, first_person
         self.model = HeadModel(self.head)
         self._person = lru_cache(_KEPT_PEOPLE)(self._draw_person)
+        self._albedo = lru_cache(_KEPT_PEOPLE)(self._albedo_of)
 
     def __len__(self) -> int:
         return self.people * self.pictures
@@ -62,12 +64,19 @@ class SyntheticFaces(Dataset[dict[str, Tensor]]):
         """Number of the person of an item."""
         return self.first_person + index // self.pictures
 
+    def by_person(self) -> list[np.ndarray]:
+        """For each person the indices (N,) of its pictures."""
+        return list(np.arange(len(self)).reshape(self.people, self.pictures))
+
+    def labels(self) -> np.ndarray:
+        """(N,) int64 the class of each item, without making pictures."""
+        return np.array([self._moment(index)[0].emotion.label for index in range(len(self))], np.int64)
+
     def __getitem__(self, index: int) -> dict[str, Tensor]:
         if not 0 <= index < len(self):
             raise IndexError(index)
         person = self._person(self.person(index))
-        random = np.random.default_rng((self.seed, person.number, index % self.pictures))
-        moment = draw_moment(self.head, random)
+        moment, random = self._moment(index)
         picture = take_picture(self.model, person, moment, random)
         item = {
             "image": torch.from_numpy(picture.pixels.copy()).movedim(-1, 0).float() / 255,
@@ -75,6 +84,7 @@ class SyntheticFaces(Dataset[dict[str, Tensor]]):
             "landmarks": torch.from_numpy(picture.landmarks68),
             "mediapipe": torch.from_numpy(picture.landmarks478),
             "identity": torch.from_numpy(person.identity),
+            "albedo": self._albedo(person.number),
             "crop_camera": torch.from_numpy(picture.crop_camera),
             "label": torch.tensor(moment.emotion.label),
             "valence": torch.tensor(moment.emotion.valence),
@@ -93,5 +103,13 @@ class SyntheticFaces(Dataset[dict[str, Tensor]]):
         meta, arrays = state.pop("head")
         self.__init__(**state, head=HeadDescription.from_arrays(meta, arrays))
 
+    def _moment(self, index: int) -> tuple[Moment, np.random.Generator]:
+        """The moment of an item, and the chances that are left for its picture."""
+        random = np.random.default_rng((self.seed, self.person(index), index % self.pictures))
+        return draw_moment(self.head, random), random
+
     def _draw_person(self, number: int) -> Person:
         return draw_person(self.head, self.seed, number)
+
+    def _albedo_of(self, number: int) -> Tensor:
+        return skin_albedo(self.head).codes_of_look(self._person(number).look)

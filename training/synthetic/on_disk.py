@@ -18,8 +18,9 @@ from blender_addon.contract.files import atomic_write, file_error, make_folder, 
 from training.synthetic.dataset import SyntheticFaces
 
 DESCRIPTION = "faces.json"
-_FORMAT = 1
-_KEPT_FILES = 4
+_FORMAT = 2
+KEPT_FILES = 4
+"""Files whose items a process keeps unpacked."""
 
 
 def write_faces(
@@ -69,7 +70,7 @@ class StoredFaces(Dataset[dict[str, Tensor]]):
         if self._about["format"] != _FORMAT:
             message = f"{folder} holds faces of version {self._about['format']}, not {_FORMAT}."
             raise MienError(ErrorCode.USAGE, message, "Write them anew into another folder.")
-        count, per_file = len(self), self._about["per_file"]
+        count, per_file = len(self), self.per_file
         missing = [path for n in range(-(-count // per_file)) if not (path := _file(folder, n)).exists()]
         if missing:
             message = f"{missing[0]} is missing: {len(missing)} files of faces were not written."
@@ -78,10 +79,24 @@ class StoredFaces(Dataset[dict[str, Tensor]]):
     def __len__(self) -> int:
         return self._about["people"] * self._about["pictures"]
 
+    @property
+    def per_file(self) -> int:
+        """Items in a file."""
+        return self._about["per_file"]
+
+    def by_person(self) -> list[np.ndarray]:
+        """For each person the indices (N,) of its pictures."""
+        return list(np.arange(len(self)).reshape(self._about["people"], self._about["pictures"]))
+
+    def labels(self) -> np.ndarray:
+        """(N,) int64 the class of each item, without unpacking pictures."""
+        files = [_file(self.folder, number) for number in range(-(-len(self) // self.per_file))]
+        return np.concatenate([_array(path, "label") for path in files])
+
     def __getitem__(self, index: int) -> dict[str, Tensor]:
         if not 0 <= index < len(self):
             raise IndexError(index)
-        number, row = divmod(index, self._about["per_file"])
+        number, row = divmod(index, self.per_file)
         arrays = _arrays(_file(self.folder, number))
         item = {name: torch.from_numpy(np.array(values[row])) for name, values in arrays.items()}
         return item | {name: item[name].float() / 255 for name in ("image", "mask")}
@@ -124,7 +139,12 @@ def _stored(name: str, values: list[Tensor]) -> np.ndarray:
     return ((stacked * 255).round().byte() if name in ("image", "mask") else stacked).numpy()
 
 
-@lru_cache(_KEPT_FILES)
+@lru_cache(KEPT_FILES)
 def _arrays(path: Path) -> dict[str, np.ndarray]:
     with np.load(path, allow_pickle=False) as stored:
         return {name: stored[name] for name in stored}
+
+
+def _array(path: Path, name: str) -> np.ndarray:
+    with np.load(path, allow_pickle=False) as stored:
+        return stored[name]

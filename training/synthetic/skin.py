@@ -15,8 +15,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from backend.faces import topology
+from backend.heads import load_head
+from backend.heads.correspondence import OPEN, correspondence
 from blender_addon.contract.head import HeadDescription
+from training.rendering.face_region import face_region
 
 _TONES = (
     np.array([[236, 202, 182], [220, 174, 146], [198, 146, 114], [164, 112, 82], [118, 78, 58], [84, 57, 46]]) / 255
@@ -95,7 +97,22 @@ _PAINTED = ("skin", "lips", "iris")
 
 @cache
 def surface(head: HeadDescription) -> Surface:
-    """The painter's view of a head."""
+    """The painter's view of a head: of the open head from its materials, of others carried over from it.
+
+    Raises:
+        MienError: as `backend.heads.correspondence.correspondence` for a head that cannot be registered.
+    """
+    opened = load_head()
+    values = np.concatenate(
+        (opened.template, _material_shares(opened), opened.albedo / np.float32(255), face_region(opened)[:, None]), 1
+    )
+    if head.id != OPEN:
+        values = correspondence(opened, head).carried(opened, values)
+    return Surface(*torch.from_numpy(values.astype(np.float32)).split((3, len(_PAINTED), 3, 1), 1))
+
+
+def _material_shares(head: HeadDescription) -> np.ndarray:
+    """(V, M) how much of each painted material is around each vertex."""
     materials = head.polygon_material[head.face_polygon]
     shares = np.zeros((len(head.template), len(_PAINTED)), np.float32)
     total = np.zeros(len(head.template), np.float32)
@@ -104,25 +121,7 @@ def surface(head: HeadDescription) -> Surface:
         for column, name in enumerate(_PAINTED):
             if name in head.materials:
                 np.add.at(shares[:, column], corner, materials == head.materials.index(name))
-    shares /= np.maximum(total, 1)[:, None]
-    return Surface(
-        torch.from_numpy(head.template), torch.from_numpy(shares), torch.from_numpy(head.albedo / np.float32(255)),
-        torch.from_numpy(_inside_face(head)[:, None].astype(np.float32)),
-    )  # fmt: skip
-
-
-def _inside_face(head: HeadDescription) -> np.ndarray:
-    """(V,) bool: in front, and inside the landmarks' outline seen from the front (even-odd rule)."""
-    marks = head.landmarks["mediapipe478"]
-    corners = head.template[head.faces[marks.faces]]
-    oval = np.einsum("nk,nkd->nd", marks.barycentric, corners)[topology.FACE_OVAL]
-    x, y, z = head.template.T
-    start, end = oval, np.roll(oval, -1, axis=0)
-    across = (start[:, None, 1] > y) != (end[:, None, 1] > y)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        slope = (end[:, 0] - start[:, 0]) / (end[:, 1] - start[:, 1])
-        left = x < start[:, None, 0] + slope[:, None] * (y - start[:, None, 1])
-    return ((across & left).sum(0) % 2 == 1) & (z > 0.0)
+    return shares / np.maximum(total, 1)[:, None]
 
 
 def painted(look: Look, points: Tensor, shares: Tensor, colours: Tensor) -> Tensor:

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Training the network that sees emotion in a picture (EMOCA, Danecek et al. 2022, section 3.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from backend.networks.emotion import EmotionNetwork, EmotionReadout, readout
+from backend.networks.emotion_backbones import Backbone
+from training.losses.emotion import (
+    VALENCE_AROUSAL_TERMS,
+    EmotionTruth,
+    expression_loss,
+    shaken,
+    valence_arousal_losses,
+)
+from training.stages.stage import Batch, OptimiserSettings, Stage
+
+
+@dataclass(frozen=True)
+class EmotionNetworkSettings:
+    """What is trained.
+
+    Attributes:
+        backbone: ResNet-50 is the paper's.
+        train_linear: whether the last layer learns. The published network's did not: its optimiser held the backbone
+            alone.
+        weights: of the terms `expression` (cross-entropy) and `valence_arousal` (shaken).
+        without_background: chance that a picture is shown on black, as EMOCA's renders are (0 in the paper).
+    """
+
+    backbone: Backbone = "resnet50"
+    train_linear: bool = True
+    weights: Mapping[str, float] = field(default_factory=lambda: {"expression": 1.0, "valence_arousal": 1.0})
+    without_background: float = 0.0
+
+
+class EmotionNetworkStage(Stage):
+    """Cross-entropy of eight classes, and shake-shake of the errors and correlations of valence and arousal.
+
+    The parts are named as in the published checkpoint: `backbone.*`, `linear.*`.
+    """
+
+    def __init__(self, settings: EmotionNetworkSettings, optimiser: OptimiserSettings) -> None:
+        super().__init__(settings.weights, optimiser)
+        network = EmotionNetwork(backbone=settings.backbone)
+        self.backbone, self.linear = network.backbone, network.linear
+        self._without_background = settings.without_background
+        if not settings.train_linear:
+            self.freeze(self.linear)
+        if hasattr(self.backbone, "fc"):  # a classifier that some files hold and nothing uses
+            self.freeze(self.backbone.fc)
+
+    def forward(self, crops: Tensor) -> Tensor:
+        """Crops (B, 3, 224, 224) -> outputs (B, 10), see `readout`."""
+        return self.linear(self.backbone(crops))
+
+    def terms(self, batch: Batch) -> dict[str, Tensor]:
+        with self.clock.part("encoder"):
+            found = readout(self(self._seen(batch)))
+        with self.clock.part("losses"):
+            truth = EmotionTruth(batch["label"], batch["valence"], batch["arousal"])
+            parts = valence_arousal_losses(*_with_places(found, truth))
+            weights = shaken(len(parts)) if self.training else torch.full((len(parts),), 1 / len(parts))
+            mixed = (weights.to(found.valence) * torch.stack([parts[name] for name in VALENCE_AROUSAL_TERMS])).sum()
+            right = (found.log_probabilities.argmax(1) == truth.label).float().mean()
+            return {"expression": expression_loss(found.log_probabilities, truth.label), "valence_arousal": mixed,
+                    "accuracy": right, **parts}  # fmt: skip
+
+    def _seen(self, batch: Batch) -> Tensor:
+        if not (self.training and self._without_background):
+            return batch["image"]
+        chosen = torch.rand(len(batch["image"]), 1, 1, 1, device=batch["image"].device) < self._without_background
+        return torch.where(chosen, batch["image"] * batch["mask"], batch["image"])
+
+
+def _with_places(found: EmotionReadout, truth: EmotionTruth) -> tuple[EmotionReadout, EmotionTruth]:
+    """Those faces of a batch whose valence and arousal are known."""
+    known = truth.valence.isfinite() & truth.arousal.isfinite()
+    if known.all():
+        return found, truth
+    return EmotionReadout(*(part[known] for part in found)), EmotionTruth(
+        truth.label[known], truth.valence[known], truth.arousal[known]
+    )

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What all stages of training have in common."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import lightning
+import torch
+from torch import Tensor, nn
+
+from training.stages.clock import StepClock
+
+Batch = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class OptimiserSettings:
+    """Adam, as the papers train with.
+
+    Attributes:
+        learning_rate: of Adam; no schedule.
+        weight_decay: 0 in the papers.
+    """
+
+    learning_rate: float = 1e-4
+    weight_decay: float = 0.0
+
+
+class Stage(lightning.LightningModule):
+    """One stage: a sum of weighted terms, trained with Adam; some parts are frozen and stay exactly as they are.
+
+    A subclass makes its parts, calls `freeze`, and gives `terms`. Names of parts are those of the published
+    checkpoints, so that `mien models add` takes a checkpoint of a stage.
+
+    Args:
+        weights: of each term in the sum. A term without a weight, or with 0, is logged only.
+        optimiser: how it is trained.
+    """
+
+    def __init__(self, weights: Mapping[str, float], optimiser: OptimiserSettings) -> None:
+        super().__init__()
+        self.weights = dict(weights)
+        self.optimiser = optimiser
+        self.clock = StepClock()
+        self._frozen: list[nn.Module] = []
+
+    def freeze(self, *modules: nn.Module) -> None:
+        """Keep modules as they are: no gradients to their parameters, and statistics of batch norms do not move."""
+        for module in modules:
+            module.requires_grad_(False).eval()
+            self._frozen.append(module)
+
+    def train(self, mode: bool = True) -> Stage:
+        """Training mode for everything that is not frozen."""
+        super().train(mode)
+        for module in self._frozen:
+            module.eval()
+        return self
+
+    @abstractmethod
+    def terms(self, batch: Batch) -> dict[str, Tensor]:
+        """Scalars by name, not weighted.
+
+        Args:
+            batch: items of a dataset with a leading batch axis; rings are laid out by `flat`.
+        """
+
+    def pictures(self, batch: Batch) -> dict[str, Tensor]:
+        """Rows of pictures (B, 3, H, W) in [0, 1] by name, for people to look at; none by default."""
+        return {}
+
+    def total(self, terms: Mapping[str, Tensor]) -> Tensor:
+        """The weighted sum.
+
+        Raises:
+            KeyError: a weight names a term that the stage does not have.
+        """
+        weighed = [weight * terms[name] for name, weight in self.weights.items() if weight]
+        return torch.stack(weighed).sum()
+
+    def training_step(self, batch: Batch, index: int) -> Tensor:
+        """The loss of a batch."""
+        return self._loss("train", batch)
+
+    def validation_step(self, batch: Batch, index: int) -> Tensor:
+        """The loss of a batch of other pictures."""
+        return self._loss("validation", batch)
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Adam over all that is not frozen."""
+        trained = [parameter for parameter in self.parameters() if parameter.requires_grad]
+        how = self.optimiser
+        return torch.optim.Adam(trained, lr=how.learning_rate, weight_decay=how.weight_decay)
+
+    def _loss(self, part: str, batch: Batch) -> Tensor:
+        batch = flat(batch)
+        terms = self.terms(batch)
+        loss = self.total(terms)
+        logged = {f"{part}/{name}": value.detach() for name, value in terms.items()} | {f"{part}/loss": loss.detach()}
+        self.log_dict(logged, on_step=part == "train", on_epoch=part != "train", batch_size=len(batch["image"]),
+                      sync_dist=part != "train")  # fmt: skip
+        if part == "train":
+            self.log("loss", loss.detach(), prog_bar=True, logger=False)
+        return loss
+
+
+def flat(batch: Batch) -> Batch:
+    """Rings (B, K, ...) as rows (B*K, ...); other batches as they are."""
+    if batch["image"].ndim == 4:
+        return batch
+    return {name: values.flatten(0, 1) for name, values in batch.items()}

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Batches of a run."""
+
+from __future__ import annotations
+
+import lightning
+import torch
+from torch.utils.data import DataLoader, Sampler
+
+from backend.device import available_cores
+from training.datasets.choice import dataset
+from training.datasets.faces import Faces, set_epoch
+from training.datasets.sampling import sampler
+from training.trainer.configuration import Configuration
+
+
+class RunData(lightning.LightningDataModule):
+    """Batches to train on, and to look at between.
+
+    Args:
+        configuration: of the run.
+    """
+
+    def __init__(self, configuration: Configuration) -> None:
+        super().__init__()
+        self._configuration = configuration
+        data = configuration.data
+        self.trained = dataset(data.train)
+        self.looked_at = dataset(data.validation)
+
+    def train_dataloader(self) -> DataLoader:
+        """In a new order each epoch, drawn from the seed; a last batch that is not full is left out."""
+        order = sampler(self.trained, self._configuration.seed, balanced=self._configuration.data.balanced)
+        return self._loader(self.trained, order, drop_last=True)
+
+    def val_dataloader(self) -> DataLoader:
+        """In order."""
+        return self._loader(self.looked_at, None, drop_last=False)
+
+    def _loader(self, items: Faces, sampler: Sampler[int] | None, *, drop_last: bool) -> DataLoader:
+        how = self._configuration.trainer
+        workers = how.workers if how.workers >= 0 else max(available_cores() - 1, 0)
+        return DataLoader(
+            items, how.batch, sampler=sampler, num_workers=workers, drop_last=drop_last and len(items) >= how.batch,
+            persistent_workers=workers > 0, pin_memory=torch.cuda.is_available(),
+            multiprocessing_context="spawn" if workers else None, worker_init_fn=_one_thread,
+        )  # fmt: skip
+
+
+def _one_thread(_: int) -> None:
+    """Each process of batches keeps to one core."""
+    torch.set_num_threads(1)
+
+
+class Epochs(lightning.Callback):
+    """Tells the pictures which epoch it is, so that rings and augmentation are drawn anew."""
+
+    def on_train_epoch_start(self, trainer: lightning.Trainer, stage: lightning.LightningModule) -> None:
+        set_epoch(trainer.datamodule.trained, trainer.current_epoch)

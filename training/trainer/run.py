@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Training a stage with lightning: one GPU, many, or a CPU; interrupted and resumed."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lightning
+import yaml
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
+from lightning.pytorch.loggers import TensorBoardLogger
+
+from blender_addon.contract.errors import ErrorCode, MienError
+from blender_addon.contract.files import atomic_write, make_folder
+from training.stages.making import make_stage
+from training.stages.stage import Stage
+from training.trainer.configuration import Configuration, TrainerSettings
+from training.trainer.data import Epochs, RunData
+from training.trainer.pictures import PictureGrids
+
+CONFIGURATION = "run.yaml"
+RESULT = "result.json"
+LAST = "last.ckpt"
+_LOSS = "validation/loss"
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a run left.
+
+    Attributes:
+        best: checkpoint with the smallest loss on the validation pictures; the last where there was no validation.
+        last: checkpoint that the run is resumed from.
+        steps: optimiser steps so far.
+        metrics: the last values of all that is logged.
+    """
+
+    best: Path
+    last: Path
+    steps: int
+    metrics: dict[str, float]
+
+
+def train(configuration: Configuration, table: dict[str, Any], out: Path, *, progress: bool = True) -> Trained:
+    """Train a stage; a run that is in the folder goes on where it was.
+
+    Args:
+        configuration: see there.
+        table: what it was read from; written beside the checkpoints.
+        out: folder of the run.
+        progress: whether to show a bar.
+
+    Raises:
+        MienError: USAGE where the folder holds a run of another configuration; CANCELLED after Ctrl-C, with the last
+            state kept; what making the stage and its data raises.
+    """
+    claim(out, table)
+    lightning.seed_everything(configuration.seed, workers=True, verbose=False)
+    stage = make_stage(configuration)
+    data = RunData(configuration)
+    trainer = _trainer(configuration.trainer, out, progress)
+    resumed = out / LAST
+    trainer.fit(stage, data, ckpt_path=str(resumed) if resumed.exists() else None)
+    if trainer.interrupted:
+        message = f"Stopped at step {trainer.global_step}; {out / LAST} holds the state of the last save."
+        raise MienError(ErrorCode.CANCELLED, message, "Give the same command again to go on.")
+    return _result(trainer, stage, out)
+
+
+def claim(out: Path, table: dict[str, Any]) -> None:
+    """Write what the run is into its folder, or make sure that it is the run that is there.
+
+    Raises:
+        MienError: USAGE where another is; NO_SPACE, NOT_PERMITTED.
+    """
+    make_folder(out)
+    path = out / CONFIGURATION
+    text = yaml.safe_dump(table, sort_keys=True)
+    if path.exists():
+        known = yaml.safe_load(path.read_text(encoding="utf-8"))
+        if _about(known) != _about(table):
+            message = f"{out} holds a run of another configuration ({CONFIGURATION})."
+            raise MienError(ErrorCode.USAGE, message, "Choose another --out, or remove that folder.")
+    atomic_write(path, lambda file: file.write(text.encode()))
+
+
+def _about(table: dict[str, Any]) -> dict[str, Any]:
+    """What must not change within a run: all but how long and where it runs."""
+    return {name: value for name, value in table.items() if name != "trainer"}
+
+
+def _trainer(how: TrainerSettings, out: Path, progress: bool) -> lightning.Trainer:
+    return lightning.Trainer(
+        accelerator=how.accelerator, devices=how.devices, num_nodes=how.nodes, strategy=how.strategy,
+        precision=how.precision, deterministic="warn" if how.deterministic else False,
+        max_epochs=how.epochs, max_steps=how.steps, gradient_clip_val=how.clip or None,
+        val_check_interval=how.validate_every, limit_val_batches=how.validation_batches or 1.0,
+        log_every_n_steps=how.log_every, callbacks=_callbacks(how, out, progress), use_distributed_sampler=False,
+        logger=TensorBoardLogger(str(out), name="", version="log"), num_sanity_val_steps=0,
+        enable_progress_bar=progress, enable_model_summary=False,
+    )  # fmt: skip
+
+
+def _callbacks(how: TrainerSettings, out: Path, progress: bool) -> list[Callback]:
+    best = ModelCheckpoint(out, filename="best", monitor=_LOSS, enable_version_counter=False)
+    last = ModelCheckpoint(
+        out, filename="last", every_n_train_steps=how.save_every or None, save_on_train_epoch_end=True,
+        enable_version_counter=False,
+    )  # fmt: skip
+    callbacks: list[Callback] = [best, last, Epochs(), PictureGrids(how.pictures_every)]
+    if how.patience:
+        callbacks.append(EarlyStopping(_LOSS, patience=how.patience, check_finite=True))
+    return callbacks
+
+
+def _result(trainer: lightning.Trainer, stage: Stage, out: Path) -> Trained:
+    trainer.save_checkpoint(out / LAST)
+    best = out / "best.ckpt"
+    metrics = {name: float(value) for name, value in trainer.logged_metrics.items()}
+    result = Trained(best if best.exists() else out / LAST, out / LAST, trainer.global_step, metrics)
+    about = {"best": result.best.name, "steps": result.steps, "metrics": metrics}
+    atomic_write(out / RESULT, lambda file: file.write(json.dumps(about, indent=1).encode()))
+    return result
