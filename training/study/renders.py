@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Pictures for a study from takes: each photo cut to the head, and in the same place each engine's head, plainly grey."""
+"""Pictures for a study from takes: each photo cut to the head, and each head in the same place, plainly grey."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from backend.heads.model import HeadModel
 from backend.media.images import read_image
 from backend.outputs import TAKE, take_stem, write_png
 from backend.rendering.camera import project_perspective
-from backend.rendering.portrait import SUPERSAMPLING, encoded, linear, shrunk, to_bytes
+from backend.rendering.portrait import SUPERSAMPLING, shrunk, to_bytes
 from backend.rendering.raster import interpolate, rasterize
 from backend.rendering.shading import directional_shading, vertex_normals
 from backend.rendering.tessellation import tessellated
@@ -36,8 +36,13 @@ SIZE = 512
 """Side of the pictures in pixels."""
 _MARGIN = 0.08
 """Photo kept around the heads, as a part of the largest one's longer side."""
-_GREY, _GROUND = 0.58, 0.17
+_SHOULDERS = 0.5
+"""Part of the root joint from which a vertex is counted to the end of the neck."""
+_GREY, _GROUND = 0.7, 0.17
 """Of the head and of what is behind it, sRGB."""
+_LIGHTS = ((0.0, 0.0, 1.0), (0.0, 0.0, 1.0), (0.7, 0.45, 0.8), (-0.9, 0.25, 0.6))
+_STRENGTH = 1.35
+"""Mostly from the camera, else from either side: creases show, and no shadow under the brows looks like a frown."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +54,7 @@ class PosedHead:
         faces: (F, 3) triangles.
         translation: (3,) metres, camera space.
         camera_matrix: (3, 3) pixels of the photo.
-        box: (2, 2) corners of the head without wrinkles in the photo, pixels.
+        box: (2, 2) corners of the head without the end of the neck in the photo, pixels.
     """
 
     vertices: np.ndarray
@@ -99,7 +104,7 @@ def render_takes(
 
 
 def grey_head(posed: PosedHead, window: tuple[float, float, float], size: int = SIZE) -> np.ndarray:
-    """Draw a head alone, without texture, under the five lights of DECA's shape preview.
+    """Draw a head alone, without texture, under the same lights for all.
 
     Args:
         posed: The head.
@@ -120,7 +125,7 @@ def grey_head(posed: PosedHead, window: tuple[float, float, float], size: int = 
         seen = project_perspective(mesh.vertices[None], _tensor(posed.translation), _tensor(camera), (large, large))
         fragments = rasterize(seen, mesh.faces, (large, large))
         normal = torch.nn.functional.normalize(interpolate(fragments, mesh.faces, mesh.normals)[0], dim=-1)
-        colour = encoded(linear(torch.tensor(_GREY)) * directional_shading(normal)).expand(-1, -1, 3)
+        colour = (_GREY * directional_shading(normal, _LIGHTS, _STRENGTH)).expand(-1, -1, 3)
         picture = torch.where(fragments.mask[0][..., None], colour, torch.tensor(_GROUND))
         return to_bytes(shrunk(picture, SUPERSAMPLING))
 
@@ -196,7 +201,7 @@ def _posed(take: Take, path: Path, head: HeadDescription, detail: bool) -> Posed
         parameters = {name: _tensor(getattr(take, name)) for name in names}
         vertices = HeadModel(head)(_tensor(take.identity)[None], **parameters).vertices[0].numpy()
     place, camera = take.translation[0], take.camera_matrix
-    on_photo = project(vertices, place, camera)
+    on_photo = project(vertices[head.skinning[:, 0] < _SHOULDERS], place, camera)
     box, faces = np.stack((on_photo.min(0), on_photo.max(0))), head.faces
     if detail and take.meta.displacement:
         mesh = dense_mesh(head)
