@@ -42,10 +42,11 @@ def made(tmp_path: Path) -> Callable[..., Study]:
         methods: Sequence[str] = ("deca", "emoca"),
         tasks: Sequence[Task] = ALL,
         labels: Mapping[str, str] | None = None,
+        title: str = "Test",
         **wanted: object,
     ) -> Study:
         fill(tmp_path, faces, methods, labels)
-        study = make_study(gather(tmp_path), Wanted("Test", tuple(tasks), **wanted))
+        study = make_study(gather(tmp_path), Wanted(title, tuple(tasks), **wanted))
         write_study(tmp_path, study)
         return study
 
