@@ -88,7 +88,7 @@ def _cell(draw: ImageDraw.ImageDraw, corner: tuple[int, int], value: float, tota
     if value:
         ink = _GROUND if part > 0.5 else _INK
         draw.text((x + _CELL // 2, y + _CELL // 2 - 8), f"{100 * part:.0f}", ink, _font(16), anchor="mm")
-        draw.text((x + _CELL // 2, y + _CELL // 2 + 12), f"{value:.4g}", ink, _font(11), anchor="mm")
+        draw.text((x + _CELL // 2, y + _CELL // 2 + 12), f"{value:.3g}", ink, _font(11), anchor="mm")
 
 
 def _upright(picture: Image.Image, text: str, foot: tuple[int, int]) -> None:

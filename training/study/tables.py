@@ -8,6 +8,7 @@ import io
 import math
 from collections.abc import Iterator, Sequence
 
+from .gathering import some
 from .heat_map import Matrix, matrices
 from .ratings import Preference
 from .recognition import Agreement, Recognised
@@ -55,7 +56,7 @@ def csv_tables(scores: Scores) -> dict[str, str]:
                *_numbers(a.same_person), a.same_person.count, *_numbers(a.intensity)) for a in scores.agreements),
         ],
     }  # fmt: skip
-    tables |= {f"confusion {matrix.title}": _matrix_rows(matrix) for matrix in matrices(scores)}
+    tables |= {f"confusion-{matrix.title.replace(' ', '-')}": _matrix_rows(matrix) for matrix in matrices(scores)}
     return {name: _csv(rows) for name, rows in tables.items() if len(rows) > 1}
 
 
@@ -73,13 +74,13 @@ def table(rows: Rows) -> list[str]:
 def _lines(scores: Scores) -> Iterator[str]:
     out = [person for person in scores.people if not person.counts]
     yield scores.title
-    yield (
-        f"{len(scores.people) - len(out)} participants and {scores.answers} answers count (qualification samples "
-        f"apart); {len(out)} participants do not:"
-    )
-    yield from (f"  {person.code}: {person.reason} ({person.answers} answers)" for person in out)
+    people, answers = some(len(scores.people) - len(out), "participant"), some(scores.answers, "answer")
+    yield f"Counted, qualification samples apart: {people}, {answers}."
+    if out:
+        yield f"Not counted: {some(len(out), 'participant')}."
+    yield from (f"  {person.code}: {person.reason} ({some(person.answers, 'answer')})" for person in out)
     for task, (least, most) in scores.seen.items():
-        yield f"Each item of {task} was answered {least} to {most} times."
+        yield f"Answers to each item of {task}: {least if least == most else f'{least} to {most}'}."
     yield from (f"Left out: {problem}" for problem in scores.problems)
     if scores.ratings:
         yield "\nConsistency of the emotion with the photo (95 % intervals: bootstrap over participants and faces)"
@@ -106,7 +107,7 @@ def _recognition(scores: Scores) -> Iterator[str]:
     head = ("source", "answers", "95 %", "of", "by vote", "95 %", "of", "ties", "people")
     yield from table([head, *(_recognised(each) for each in scores.recognised)])
     for each in scores.recognised:
-        yield from (f"  tie: {face} ({each.source}): {' = '.join(first)}" for face, first in each.ties.items())
+        yield from (f"  tie: {face} ({each.source}): {' = '.join(first)}" for face, first in sorted(each.ties.items()))
     if not any(each.accuracy.count for each in scores.recognised):
         yield "The study has no labels, so no answer can be compared with one."
     if scores.agreements:
@@ -120,7 +121,7 @@ def _recognition(scores: Scores) -> Iterator[str]:
         yield from table([("source", "mean", "95 %"), *rows])
     for matrix in matrices(scores):
         yield f"\n{matrix.title}: {matrix.rows[1]} (rows) against {matrix.columns[1]}"
-        yield from table([tuple(f"{cell:.4g}" if isinstance(cell, float) else cell for cell in row)
+        yield from table([tuple(f"{cell:.2f}" if isinstance(cell, float) else cell for cell in row)
                           for row in _matrix_rows(matrix)])  # fmt: skip
 
 

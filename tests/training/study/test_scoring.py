@@ -158,7 +158,7 @@ def test_those_who_do_not_look_do_not_count():
     assert "before the first" in reasons["EARLY"]
     assert scores.answers == 1 and scores.ratings[0].mean.value == 5.0
     text = told(scores)
-    assert "1 participants and 1 answers count" in text and "HALF: 1 of 2" in text
+    assert "1 participant, 1 answer." in text and "Not counted: 5 participants." in text and "HALF: 1 of 2" in text
 
 
 def test_the_rule_is_the_studys():
@@ -180,7 +180,7 @@ def test_what_is_printed_and_written_says_the_same(tmp_path):
     rated = list(csv.DictReader(io.StringIO(tables["consistency"])))
     assert [row["method"] for row in rated] == ["emoca", "deca"] and rated[0]["mean"] == "4.5"
     assert list(csv.DictReader(io.StringIO(tables["participants"])))[0]["counts"] == "yes"
-    confusion = list(csv.DictReader(io.StringIO(tables["confusion photos"])))
+    confusion = list(csv.DictReader(io.StringIO(tables["confusion-photos"])))
     assert confusion[EMOTIONS.index("happy")]["happy"] == "1"
     plain = json.loads(json.dumps(scores.to_json(), allow_nan=False))
     assert plain["ratings"][0]["mean"]["value"] == 4.5
@@ -194,7 +194,7 @@ def test_a_study_without_labels_or_answers_is_scored():
     assert scores.recognised[0].accuracy is NOTHING and "no labels" in told(scores)
     assert [matrix.title for matrix in matrices(scores)] == ["photos and emoca"]
     empty = score(bare, _records({}))
-    assert not empty.ratings and "0 participants" in told(empty) and not csv_tables(empty)
+    assert not empty.ratings and "0 participants, 0 answers" in told(empty) and not csv_tables(empty)
     json.dumps(empty.to_json(), allow_nan=False)
 
 

@@ -52,7 +52,7 @@ def test_from_pictures_to_scores(tmp_path, capsys):
                 desk.answer(code, position, pressed, None, 2.0)
     assert _run("score", tmp_path) == 0
     said = capsys.readouterr().out
-    assert "2 participants" in said and "1 participants do not" in said
+    assert ": 2 participants, " in said and "Not counted: 1 participant." in said
     folder = tmp_path / "scores"
     with (folder / "consistency.csv").open(newline="") as file:
         rated = {row["method"]: row for row in csv.DictReader(file)}
@@ -62,7 +62,7 @@ def test_from_pictures_to_scores(tmp_path, capsys):
     assert scores["preferences"][0]["prefers_second"]["value"] == 1
     with Image.open(folder / "confusion.png") as picture:
         assert min(picture.size) > 500
-    assert {"participants.csv", "comparison.csv", "recognition.csv", "confusion photos.csv"} <= set(os.listdir(folder))
+    assert {"participants.csv", "comparison.csv", "recognition.csv", "confusion-photos.csv"} <= set(os.listdir(folder))
     assert _run("score", tmp_path, "--json", "--out", tmp_path / "other") == 0
     assert json.loads(capsys.readouterr().out) == scores
 
