@@ -66,7 +66,7 @@ def _emoca_coarse(configuration: Configuration) -> Stage:
     felt = configuration.start.get("emotion")
     emotion = None if felt is None else frozen_emotion(felt)
     try:
-        stage = EmocaCoarseStage(settings, configuration.optimiser, face_model(head), layout, emotion)
+        stage = EmocaCoarseStage(settings, configuration.optimiser, face_model(head, configuration.albedo), layout, emotion)
     except ValueError as error:
         message = f"The stage cannot be made: {error}."
         raise MienError(ErrorCode.USAGE, message, "Set start.emotion, or weights.emotion to 0.") from error
