@@ -8,6 +8,7 @@ import argparse
 from training.demonstration.command import add_demonstrate
 from training.evaluation.command import add_emotion_codes, add_evaluate_emotion, add_predict_emotion
 from training.preprocessing.command import add_prepare
+from training.study.command import add_study
 from training.trainer.command import add_stages
 
 
@@ -26,3 +27,4 @@ def add_train(commands: argparse._SubParsersAction) -> None:
     add_predict_emotion(inner)
     add_prepare(inner)
     add_demonstrate(inner)
+    add_study(inner)
