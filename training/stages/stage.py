@@ -60,6 +60,14 @@ class Stage(lightning.LightningModule):
             module.eval()
         return self
 
+    @property
+    def published(self) -> Mapping[str, object]:
+        """What `cfg.yaml` beside a checkpoint says of its model, by the published names; empty where there is none.
+
+        'mien models add' reads there what tensors do not tell.
+        """
+        return {}
+
     @abstractmethod
     def terms(self, batch: Batch) -> dict[str, Tensor]:
         """Scalars by name, not weighted.
