@@ -83,12 +83,13 @@ def _packages() -> tuple[bool, str]:
 def _extras() -> tuple[bool, str]:
     from backend.faces.fan import fan_installed, fan_weights
     from backend.networks.onnx import onnx_installed, onnxruntime_version
+    from backend.rendering.rasterisers import choose_rasteriser
 
     onnx = f"onnxruntime {onnxruntime_version()}" if onnx_installed() else "no onnxruntime (setup --onnx)"
     fan = "no face-alignment (setup --fan)"
     if fan_installed():
         fan = f"face-alignment, {'with' if fan_weights() else 'without'} the weights of FAN"
-    return True, f"{onnx}; {fan}"
+    return True, f"{onnx}; {fan}; training renders by {choose_rasteriser('auto', 'cpu').name} on the CPU"
 
 
 def _device() -> tuple[bool, str]:

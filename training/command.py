@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 
+from training.demonstration.command import add_demonstrate
 from training.trainer.command import add_stages
 
 
@@ -18,3 +19,4 @@ def add_train(commands: argparse._SubParsersAction) -> None:
     )
     inner = parser.add_subparsers(dest="what", required=True, metavar="WHAT")
     add_stages(inner)
+    add_demonstrate(inner)

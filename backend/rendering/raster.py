@@ -5,14 +5,15 @@ Frame: x right, y down, NDC [-1, 1] over width and height, smaller z nearer; pix
 (-1 + (2c + 1) / W, -1 + (2r + 1) / H). Both sides of a triangle are drawn. Visibility has no gradient; the barycentric
 weights are computed anew at the visible pixels with gradient, as pytorch3d's hard rasterisation does.
 
-How: triangles are cut into pixel rows, rows into pixels (ragged arrays, in chunks, so memory stays bounded whatever
-the sizes of triangles and image), and each pixel keeps the smallest packed key depth << 32 | face. A shared edge is
-evaluated from the same end in both triangles, so a mesh has no cracks.
+Who finds what is visible is for `rasterisers` to choose. Ours for any device: triangles are cut into pixel rows, rows
+into pixels (ragged arrays, in chunks, so memory stays bounded whatever the sizes of triangles and image), and each
+pixel keeps the smallest packed key depth << 32 | face. A shared edge is evaluated from the same end in both triangles,
+so a mesh has no cracks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -21,11 +22,15 @@ from torch import Tensor
 
 _CHUNK = 1 << 18
 """Ragged elements handled at once: some 30 MB of temporaries, which a CPU's cache still helps with."""
-_MIN_AREA = 1e-10
+MIN_AREA = 1e-10
 """Doubled NDC area under which a triangle counts as degenerate."""
-_SLACK_PIXELS = 0.01
-_SLACK_RELATIVE = 1e-5
-_EMPTY = torch.iinfo(torch.int64).max
+SLACK_PIXELS = 0.01
+SLACK_RELATIVE = 1e-5
+EMPTY = torch.iinfo(torch.int64).max
+"""Key of a pixel that sees nothing."""
+
+Visibility = Callable[[Tensor, Tensor, tuple[int, int]], Tensor]
+"""Finds the nearest face of each pixel: takes and gives what `visible_faces` does."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +67,9 @@ class _Triangles(NamedTuple):
     """(15, T): x, dy, y, dx of the three edges, z of the three corners."""
 
 
-def rasterize(vertices: Tensor, faces: Tensor, size: tuple[int, int]) -> Fragments:
+def rasterize(
+    vertices: Tensor, faces: Tensor, size: tuple[int, int], visibility: Visibility | None = None
+) -> Fragments:
     """Draw triangles into a z-buffer.
 
     Triangles with a vertex that is not finite, and degenerate ones, are not drawn. Ties in depth go to the lowest face.
@@ -71,16 +78,14 @@ def rasterize(vertices: Tensor, faces: Tensor, size: tuple[int, int]) -> Fragmen
         vertices: (B, V, 3) float, see the module for the frame.
         faces: (F, 3) integer, shared by the batch.
         size: height and width in pixels.
+        visibility: what finds the visible faces, from `rasterisers`; `visible_faces` by default.
 
     Returns:
         The fragments; `bary` and `zbuf` carry gradients to `vertices`.
     """
     faces = faces.long()
     with torch.no_grad():
-        if vertices.device.type == "mps":  # it has no scatter-min of 64-bit integers
-            pix_to_face = visible_faces(vertices.cpu(), faces.cpu(), size).to(vertices.device)
-        else:
-            pix_to_face = visible_faces(vertices, faces, size)
+        pix_to_face = (visibility or visible_faces)(vertices, faces, size)
         seen = _seen(pix_to_face)
         points = _seen_centres(seen, size, vertices)
     corners = _at_corners(vertices, faces, pix_to_face, seen)
@@ -117,7 +122,7 @@ def _seen(pix_to_face: Tensor) -> Tensor:
 
 def _seen_centres(seen: Tensor, size: tuple[int, int], like: Tensor) -> tuple[Tensor, Tensor]:
     """x and y (N,) of the pixels' centres."""
-    xs, ys = _centres(size[1], like), _centres(size[0], like)
+    xs, ys = centres(size[1], like), centres(size[0], like)
     column = seen % size[1]
     row = torch.div(seen - column, size[1], rounding_mode="floor") % size[0]
     return xs.index_select(0, column), ys.index_select(0, row)
@@ -134,13 +139,15 @@ def _at_corners(values: Tensor, faces: Tensor, pix_to_face: Tensor, seen: Tensor
 
 def visible_faces(vertices: Tensor, faces: Tensor, size: tuple[int, int]) -> Tensor:
     """The nearest face of each pixel, (B, H, W) int64, -1 where empty; arguments as for `rasterize`."""
+    if vertices.device.type == "mps":  # it has no scatter-min of 64-bit integers
+        return visible_faces(vertices.cpu(), faces.cpu(), size).to(vertices.device)
     batch, (height, width), count = len(vertices), size, len(faces)
-    keys = torch.full((batch * height * width,), _EMPTY, dtype=torch.int64, device=vertices.device)
+    keys = torch.full((batch * height * width,), EMPTY, dtype=torch.int64, device=vertices.device)
     corners = vertices.detach().index_select(1, faces.flatten()).view(batch * count, 9).t().contiguous()
     triangles = _triangles(corners, faces.repeat(batch, 1).t().contiguous(), height)
     face = torch.arange(count, device=vertices.device).repeat(batch)
     image_row = torch.arange(batch, device=vertices.device).repeat_interleave(count) * height + triangles.first
-    xs, ys = _centres(width, vertices), _centres(height, vertices)
+    xs, ys = centres(width, vertices), centres(height, vertices)
     for owner, local in _ragged(triangles.rows):
         y = ys.index_select(0, triangles.first.index_select(0, owner) + local)
         left, columns, table = _columns(triangles.table.index_select(1, owner), y, width)
@@ -149,12 +156,12 @@ def visible_faces(vertices: Tensor, faces: Tensor, size: tuple[int, int]) -> Ten
         for row, offset in _ragged(columns):
             x = xs.index_select(0, left.index_select(0, row) + offset)
             inside, z = _depth(table.index_select(1, row), x)
-            key = torch.where(inside, _packed(z, owner_face.index_select(0, row)), _EMPTY)
+            key = torch.where(inside, _packed(z, owner_face.index_select(0, row)), EMPTY)
             keys.scatter_reduce_(0, start.index_select(0, row) + offset, key, "amin")
-    return torch.where(keys == _EMPTY, -1, keys & 0xFFFFFFFF).view(batch, height, width)
+    return torch.where(keys == EMPTY, -1, keys & 0xFFFFFFFF).view(batch, height, width)
 
 
-def _centres(count: int, like: Tensor) -> Tensor:
+def centres(count: int, like: Tensor) -> Tensor:
     """NDC coordinate of the pixel centres along one axis."""
     return (2 * torch.arange(count, dtype=like.dtype, device=like.device) + 1) / count - 1
 
@@ -174,7 +181,7 @@ def _triangles(corners: Tensor, faces: Tensor, height: int) -> _Triangles:
     low, high = _extremes(y)
     first, rows = _pixels_between(low, high, height)
     finite = (area + z[0] + z[1] + z[2]).isfinite()
-    drawable = finite & (area.abs() > _MIN_AREA) & (left <= 1) & (right >= -1)
+    drawable = finite & (area.abs() > MIN_AREA) & (left <= 1) & (right >= -1)
     sign = area.sign()
     edges = [_edge(x, y, faces, sign, corner) for corner in range(3)]
     table = torch.stack([part for parts in zip(*edges, strict=True) for part in parts] + list(z))
@@ -199,8 +206,8 @@ def _edge(x: Tensor, y: Tensor, faces: Tensor, sign: Tensor, corner: int) -> tup
 
 def _pixels_between(low: Tensor, high: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """First pixel and number of pixels whose centres lie in [low, high] (NDC, a little more for safety)."""
-    first = ((low + 1) * (0.5 * count) - (0.5 + _SLACK_PIXELS)).clamp(0, count).nan_to_num(0).ceil().long()
-    last = ((high + 1) * (0.5 * count) - (0.5 - _SLACK_PIXELS)).clamp(-1, count - 1).nan_to_num(-1).floor().long()
+    first = ((low + 1) * (0.5 * count) - (0.5 + SLACK_PIXELS)).clamp(0, count).nan_to_num(0).ceil().long()
+    last = ((high + 1) * (0.5 * count) - (0.5 - SLACK_PIXELS)).clamp(-1, count - 1).nan_to_num(-1).floor().long()
     return first, (last - first + 1).clamp(min=0)
 
 
@@ -215,7 +222,7 @@ def _columns(triangles: Tensor, y: Tensor, width: int) -> tuple[Tensor, Tensor, 
     line = (y - triangles[6:9]) * triangles[9:12]
     offset = line / slope
     bound = x + offset
-    slack = offset.abs() * _SLACK_RELATIVE
+    slack = offset.abs() * SLACK_RELATIVE
     sloped = bound.isfinite()
     left = torch.where(sloped & (slope > 0), bound - slack, -torch.inf)
     right = torch.where(sloped & (slope < 0), bound + slack, torch.inf)

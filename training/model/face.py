@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From codes to vertices, landmarks in the crop and a lit render, with gradients (DECA, Feng et al. 2021, section 4)."""
+"""From codes to vertices, landmarks and a lit render, with gradients (DECA, Feng et al. 2021, section 4)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
 
 from backend.heads.model import HeadModel
@@ -54,10 +53,6 @@ class FaceModel(nn.Module):
         self.albedo = albedo
         self.renderer = FaceRenderer(head, size, mask)
 
-    def state_dict(self, *args: object, **kwargs: object) -> dict[str, Tensor]:
-        """Empty: heads and albedo are the user's files, licensed on their own, and never part of a checkpoint."""
-        return {}
-
     def face(self, code: FaceCode) -> Face:
         """Pose and project."""
         vertices = self.head(
@@ -75,9 +70,6 @@ class FaceModel(nn.Module):
         return self.renderer(face.vertices, code.camera, self.albedo(code.albedo), code.light, uv_normals)
 
 
-def rest_vertices(model: HeadModel, code: FaceCode) -> Tensor:
-    """(B, V, 3) the expression on the mean face, head upright: what two expressions differ by, and nothing else."""
-    zero = torch.zeros_like(code.head_rotation)
-    return model(
-        expression=code.expression, head_rotation=zero, jaw=code.jaw, eyelids=code.eyelids if code.eyelids.shape[1] else None
-    ).vertices  # fmt: skip
+def expressed(model: HeadModel, code: FaceCode) -> Tensor:
+    """(B, V, 3) expression and lids on the mean face at rest: what two expressions differ by, and nothing else."""
+    return model(expression=code.expression, eyelids=code.eyelids if code.eyelids.shape[1] else None).vertices

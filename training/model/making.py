@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from torch import nn
 
 from backend.heads import load_head
@@ -15,26 +17,31 @@ from training.rendering.uv import UVSpace
 from training.synthetic.albedo import skin_albedo
 
 
-def face_model(head: HeadDescription) -> FaceModel:
+Albedo = Literal["auto", "skins"]
+"""`skins`: the space of the synthetic skins, whose codes synthetic pictures have. `auto`: that for the open head, and
+for FLAME the space that the user brought."""
+
+
+def face_model(head: HeadDescription, albedo: Albedo = "auto") -> FaceModel:
     """The differentiable way from codes to pictures on a head.
 
     Raises:
         MienError: MISSING_FILE: FLAME's albedo space or its UVs were not added.
     """
     try:
-        return FaceModel(head, albedo_space(head), mask=UVSpace(head).mask)
+        return FaceModel(head, albedo_space(head, albedo), mask=UVSpace(head).mask)
     except ValueError as error:
         message = f"Nothing can be trained on this head: {error}."
         raise MienError(ErrorCode.MISSING_FILE, message, "Add DECA's data folder with 'mien models add'.") from error
 
 
-def albedo_space(head: HeadDescription) -> nn.Module:
-    """That of the synthetic skins for the open head; for FLAME the one that the user brought.
+def albedo_space(head: HeadDescription, albedo: Albedo = "auto") -> nn.Module:
+    """The colours that a head can have, see `Albedo`.
 
     Raises:
         MienError: MISSING_FILE.
     """
-    if head.id == "open":
+    if head.id == "open" or albedo == "skins":
         return skin_albedo(head)
     part = find("albedo_space")
     if part is None:

@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from backend.rendering.camera import project_weak
 from backend.rendering.raster import interpolate, rasterize
+from backend.rendering.rasterisers import Rasteriser, choose_rasteriser
 from backend.rendering.shading import sh_shading, vertex_normals
 from blender_addon.contract.head import HeadDescription
 
@@ -58,6 +59,10 @@ class FaceRenderer(nn.Module):
         head: gives triangles and UVs.
         size: of the crop, pixels.
         mask: (1, 1, S, S) of the UVs, 1 on what is compared (DECA's face and eyes); all by default.
+        rasteriser: what finds the visible triangles; see `choose_rasteriser` for what "auto" is on which device.
+
+    Raises:
+        MienError: SETUP_FAILED for a rasteriser that is not installed.
     """
 
     faces: Tensor
@@ -65,9 +70,12 @@ class FaceRenderer(nn.Module):
     uv_faces: Tensor
     mask: Tensor
 
-    def __init__(self, head: HeadDescription, size: int = 224, mask: Tensor | None = None) -> None:
+    def __init__(
+        self, head: HeadDescription, size: int = 224, mask: Tensor | None = None, rasteriser: Rasteriser = "auto"
+    ) -> None:
         super().__init__()
-        self.size = size
+        choose_rasteriser(rasteriser, "cpu")  # now, not at the first picture
+        self.size, self.rasteriser = size, rasteriser
         flipped = torch.from_numpy(head.uv) * torch.tensor([2.0, -2.0]) + torch.tensor([-1.0, 1.0])
         buffers = {
             "faces": torch.from_numpy(head.faces).long(),
@@ -91,7 +99,8 @@ class FaceRenderer(nn.Module):
             uv_normals: (B, 3, S, S) unit, head space, of the displaced surface (`detail_normals`), which are shaded in
                 UV space as DECA does; the vertex normals by default.
         """
-        fragments = rasterize(project_weak(vertices, crop_camera), self.faces, (self.size, self.size))
+        visibility = choose_rasteriser(self.rasteriser, vertices.device).visible_faces
+        fragments = rasterize(project_weak(vertices, crop_camera), self.faces, (self.size, self.size), visibility)
         alpha = fragments.mask[:, None].to(vertices.dtype)
         grid = interpolate(fragments, self.uv_faces, self.uv)
 

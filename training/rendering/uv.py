@@ -96,8 +96,9 @@ class UVSpace(nn.Module):
         part = find("uv_masks", "face_eye") if head.id.startswith("flame") else None
         if part is not None:
             return self._map(part, "mask")[None, None]
-        region = torch.from_numpy(face_region(head))[None, :, None]
-        return (self.carried(region) > 0.5).float()
+        region = (self.carried(torch.from_numpy(face_region(head))[None, :, None]) > 0.5).float()
+        # A margin of uncovered texels, so that pixels between texels at the rim of an island count as well.
+        return torch.where(self.covered > 0, region, functional.max_pool2d(region, 5, 1, 2))
 
     def _shared(self, head: HeadDescription) -> Tensor:
         part = find("fixed_displacement") if head.id.startswith("flame") else None

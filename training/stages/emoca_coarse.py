@@ -92,6 +92,7 @@ class EmocaCoarseStage(Stage):
         self.deca.E_expression = face_encoder(settings.backbone, layout.moving(self.branch))
         self.model, self.emotion = model, emotion
         self.freeze(*(part for part in (model, emotion) if part is not None))
+        self.leave_out("model", "emotion")
 
     @property
     def published(self) -> Mapping[str, object]:

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 
 from torch import nn
 
@@ -13,6 +14,7 @@ from backend.networks.emotion_backbones import Backbone
 from blender_addon.contract.errors import ErrorCode, MienError
 from training.model.emotion import frozen_emotion
 from training.model.encoder import clone_expression, face_encoder
+from training.model.face import FaceModel
 from training.model.judges import face_recognition, vgg19
 from training.model.layout import CodeLayout
 from training.model.making import face_model, training_head
@@ -68,15 +70,11 @@ def _emotion_network(configuration: Configuration) -> Stage:
 
 def _emoca_coarse(configuration: Configuration) -> Stage:
     settings = filled(EmocaCoarseSettings, configuration.model, "model")
-    head = training_head(configuration.head)
-    layout = CodeLayout.of(head)
     felt = configuration.start.get("emotion")
     emotion = None if felt is None else frozen_emotion(felt)
-    try:
-        stage = EmocaCoarseStage(settings, configuration.optimiser, face_model(head), layout, emotion)
-    except ValueError as error:
-        message = f"The stage cannot be made: {error}."
-        raise MienError(ErrorCode.USAGE, message, "Set start.emotion, or weights.emotion to 0.") from error
+    model, layout = _head(configuration)
+    with _wanting("Set start.emotion, or weights.emotion to 0."):
+        stage = EmocaCoarseStage(settings, configuration.optimiser, model, layout, emotion)
     places = {"expression": (stage.deca.E_expression, "E_expression.")}
     if settings.coarse == "network":
         places["coarse"] = (stage.deca.E_flame, "E_flame.")
@@ -89,15 +87,11 @@ def _emoca_coarse(configuration: Configuration) -> Stage:
 
 def _deca_coarse(configuration: Configuration) -> Stage:
     settings = filled(DecaCoarseSettings, configuration.model, "model")
-    head = training_head(configuration.head)
-    layout = CodeLayout.of(head)
     known = configuration.start.get("face_recognition")
     faces = None if known is None else face_recognition(known)
-    try:
-        stage = DecaCoarseStage(settings, configuration.optimiser, face_model(head), layout, faces)
-    except ValueError as error:
-        message = f"The stage cannot be made: {error}."
-        raise MienError(ErrorCode.USAGE, message, "Set start.face_recognition, or weights.identity to 0.") from error
+    model, layout = _head(configuration)
+    with _wanting("Set start.face_recognition, or weights.identity to 0."):
+        stage = DecaCoarseStage(settings, configuration.optimiser, model, layout, faces)
     encoder = stage.deca.E_flame
     places = {"coarse": (encoder, "E_flame."), "backbone": (encoder.encoder, "")}
     start(configuration, places, also=("face_recognition",))
@@ -114,14 +108,11 @@ def _emoca_detail(configuration: Configuration) -> Stage:
 
 
 def _detail(configuration: Configuration, settings: DecaDetailSettings, kind: type[DecaDetailStage]) -> Stage:
-    head = training_head(configuration.head)
     seen = configuration.start.get("vgg19")
     vgg = None if seen is None else vgg19(seen)
-    try:
-        stage = kind(settings, configuration.optimiser, face_model(head), CodeLayout.of(head), vgg)
-    except ValueError as error:
-        message = f"The stage cannot be made: {error}."
-        raise MienError(ErrorCode.USAGE, message, "Set start.vgg19, or weights.mrf to 0.") from error
+    model, layout = _head(configuration)
+    with _wanting("Set start.vgg19, or weights.mrf to 0."):
+        stage = kind(settings, configuration.optimiser, model, layout, vgg)
     frozen = {"coarse": "E_flame", "expression": "E_expression"}
     there = {name: network for name, network in frozen.items() if hasattr(stage.deca, network)}
     for name in there:
@@ -131,6 +122,20 @@ def _detail(configuration: Configuration, settings: DecaDetailSettings, kind: ty
     places = {name: (getattr(stage.deca, network), f"{network}.") for name, network in (there | learning).items()}
     start(configuration, places, also=("vgg19",))
     return stage
+
+
+def _head(configuration: Configuration) -> tuple[FaceModel, CodeLayout]:
+    head = training_head(configuration.head)
+    return face_model(head, configuration.albedo), CodeLayout.of(head)
+
+
+@contextmanager
+def _wanting(remedy: str) -> Iterator[None]:
+    """Tell what a stage lacks as a mistake in its settings."""
+    try:
+        yield
+    except ValueError as error:
+        raise MienError(ErrorCode.USAGE, f"The stage cannot be made: {error}.", remedy) from error
 
 
 def _carry_detail(configuration: Configuration, stage: Stage, backbone: Backbone, layout: CodeLayout) -> None:

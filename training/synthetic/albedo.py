@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from functools import cache
-
 import numpy as np
 import torch
 from scipy.ndimage import distance_transform_edt
@@ -73,10 +71,15 @@ class SkinAlbedo(nn.Module):
         return maps.flatten(2)[..., self.texels].flatten(1)
 
 
-@cache
+_made: dict[tuple[str, str, int], SkinAlbedo] = {}
+
+
 def skin_albedo(head: HeadDescription) -> SkinAlbedo:
-    """The space of a head with the usual components, made once in a process."""
-    return SkinAlbedo(head)
+    """The space of a head with the usual components, made once in a process, whichever copy of the head asks."""
+    key = head.sha256, head.revision, len(head.uv)
+    if key not in _made:
+        _made[key] = SkinAlbedo(head)
+    return _made[key]
 
 
 class Painter:
@@ -116,6 +119,6 @@ def _principal(rows: Tensor, components: int) -> tuple[Tensor, Tensor]:
     mean = rows.mean(0)
     away = rows - mean
     _, vectors = torch.linalg.eigh((away @ away.T).double())
-    leading = vectors.flip(1)[:, :components].T.float()
-    basis = leading @ away / (len(rows) - 1) ** 0.5
-    return mean, basis * torch.where(basis.sum(1, keepdim=True) < 0, -1.0, 1.0)
+    leading = vectors.flip(1)[:, :components].T
+    largest = leading.gather(1, leading.abs().argmax(1, keepdim=True))  # is positive, whatever the solver's signs are
+    return mean, (leading * largest.sign()).float() @ away / (len(rows) - 1) ** 0.5

@@ -11,11 +11,13 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from backend.detail.dense import has_uvs
 from backend.heads import load_head
 from backend.heads.model import HeadModel
 from blender_addon.contract.arkit import has_arkit
 from blender_addon.contract.head import HeadDescription
 from training.synthetic.albedo import skin_albedo
+from training.synthetic.own_channels import own_channels
 from training.synthetic.picture import take_picture
 from training.synthetic.scene import Moment, Person, draw_moment, draw_person
 
@@ -30,30 +32,33 @@ class SyntheticFaces(Dataset[dict[str, Tensor]]):
 
     Items: `image` (3, 224, 224) float32 RGB in [0, 1]; `mask` (1, 224, 224); `landmarks` (68, 3) and `mediapipe`
     (478, 3), crop NDC x, y and visibility; `identity` (S,), `expression` (E,), `head_rotation` (3,), `jaw` (3,),
-    `eyes` (6,), `eyelids` (2,), `crop_camera` (3,), `light` (9, 3); `albedo` (50,), the nearest code of `skin_albedo`;
-    `label` int64 of `EMOTIONS`, `valence`, `arousal`; `person` int64.
+    `eyes` (6,), `eyelids` (2,), `crop_camera` (3,), `light` (9, 3); `albedo` (50,), the nearest code of `skin_albedo`,
+    not on heads without UVs; `label` int64 of `EMOTIONS`, `valence`, `arousal`; `person` int64.
+
+    The head's own parameters are the truth. On heads with other channels than ARKit's, such as the user's FLAME, these
+    are the coefficients nearest to the emotion's units (`own_channels`), which close the lids as well.
 
     Args:
         people: how many.
         pictures: of each.
         seed: of all chances.
         first_person: number of the first one.
-        head: a head with ARKit's channels; the open head by default.
+        head: the open head by default. Others are registered with it the first time, which takes some seconds.
 
     Raises:
-        ValueError: the head has other channels or lacks landmarks.
+        ValueError: the head lacks landmarks.
+        MienError: BAD_HEAD for a head that looks like no face; what the registration raises.
     """
 
     def __init__(
         self, people: int, pictures: int, seed: int = 0, *, first_person: int = 0, head: HeadDescription | None = None
     ) -> None:
         self.head = load_head() if head is None else head
-        if not has_arkit(self.head.expression_names):
-            raise ValueError(f"the channels of the head {self.head.id} are not ARKit's, so emotions cannot be made")
         if missing := {"ibug68", "mediapipe478"} - set(self.head.landmarks):
             raise ValueError(f"the head {self.head.id} has no landmarks {min(missing)}")
         self.people, self.pictures, self.seed, self.first_person = people, pictures, seed, first_person
         self.model = HeadModel(self.head)
+        self._channels = None if has_arkit(self.head.expression_names) else own_channels(self.head)
         self._person = lru_cache(_KEPT_PEOPLE)(self._draw_person)
         self._albedo = lru_cache(_KEPT_PEOPLE)(self._albedo_of)
 
@@ -84,13 +89,14 @@ class SyntheticFaces(Dataset[dict[str, Tensor]]):
             "landmarks": torch.from_numpy(picture.landmarks68),
             "mediapipe": torch.from_numpy(picture.landmarks478),
             "identity": torch.from_numpy(person.identity),
-            "albedo": self._albedo(person.number),
             "crop_camera": torch.from_numpy(picture.crop_camera),
             "label": torch.tensor(moment.emotion.label),
             "valence": torch.tensor(moment.emotion.valence),
             "arousal": torch.tensor(moment.emotion.arousal),
             "person": torch.tensor(person.number),
         }
+        if has_uvs(self.head):
+            item["albedo"] = self._albedo(person.number)
         moving = ("expression", "head_rotation", "jaw", "eyes", "eyelids", "light")
         return item | {name: torch.from_numpy(getattr(moment, name)) for name in moving}
 
@@ -106,7 +112,9 @@ class SyntheticFaces(Dataset[dict[str, Tensor]]):
     def _moment(self, index: int) -> tuple[Moment, np.random.Generator]:
         """The moment of an item, and the chances that are left for its picture."""
         random = np.random.default_rng((self.seed, self.person(index), index % self.pictures))
-        return draw_moment(self.head, random), random
+        if self._channels is None:
+            return draw_moment(self.head, random), random
+        return self._channels.of(draw_moment(load_head(), random)), random
 
     def _draw_person(self, number: int) -> Person:
         return draw_person(self.head, self.seed, number)

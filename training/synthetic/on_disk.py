@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from functools import lru_cache
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from functools import lru_cache, partial
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -24,8 +26,9 @@ KEPT_FILES = 4
 
 
 def write_faces(
-    faces: SyntheticFaces, folder: Path, per_file: int = 64, progress: Callable[[float], None] = lambda done: None
-) -> int:
+    faces: SyntheticFaces, folder: Path, per_file: int = 64, progress: Callable[[float], None] = lambda done: None,
+    workers: int = 1,
+) -> int:  # fmt: skip
     """Write all items; those that an interrupted run has written stay.
 
     Args:
@@ -33,6 +36,7 @@ def write_faces(
         folder: where to; made where it is missing.
         per_file: items in a file.
         progress: told the share that is done.
+        workers: processes that make them; with one it is done in this process.
 
     Returns:
         How many files were written now.
@@ -43,16 +47,39 @@ def write_faces(
     make_folder(folder)
     description = _description(faces, per_file)
     _claim(folder, description)
-    starts = range(0, len(faces), per_file)
-    written = 0
-    for number, start in enumerate(starts):
-        path = _file(folder, number)
-        if not path.exists():
-            items = [faces[index] for index in range(start, min(start + per_file, len(faces)))]
-            write_npz(path, {name: _stored(name, [item[name] for item in items]) for name in items[0]})
-            written += 1
-        progress((number + 1) / len(starts))
-    return written
+    count = -(-len(faces) // per_file)
+    missing = [number for number in range(count) if not _file(folder, number).exists()]
+    for done, _ in enumerate(_made(faces, folder, per_file, missing, workers), start=count - len(missing) + 1):
+        progress(done / count)
+    return len(missing)
+
+
+def _made(faces: SyntheticFaces, folder: Path, per_file: int, numbers: list[int], workers: int) -> Iterator[None]:
+    if workers == 1:
+        for number in numbers:
+            yield _make(faces, folder, per_file, number)
+        return
+    with ProcessPoolExecutor(workers, get_context("spawn"), _begin, (faces,)) as pool:
+        yield from pool.map(partial(_make, None, folder, per_file), numbers)
+
+
+def _begin(faces: SyntheticFaces) -> None:
+    """In each process: one core, and faces of its own."""
+    global _of_this_process
+    torch.set_num_threads(1)
+    _of_this_process = faces
+
+
+_of_this_process: SyntheticFaces | None = None
+
+
+def _make(faces: SyntheticFaces | None, folder: Path, per_file: int, number: int) -> None:
+    """Write one file."""
+    faces = faces or _of_this_process
+    if faces is None:
+        raise RuntimeError("the process was not begun with its faces")
+    items = [faces[index] for index in range(number * per_file, min((number + 1) * per_file, len(faces)))]
+    write_npz(_file(folder, number), {name: _stored(name, [item[name] for item in items]) for name in items[0]})
 
 
 class StoredFaces(Dataset[dict[str, Tensor]]):

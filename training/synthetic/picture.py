@@ -7,12 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from scipy.ndimage import binary_fill_holes
 from torch import Tensor
 from torch.nn import functional
 
 from backend.heads.model import HeadModel
 from backend.rendering.camera import project_weak
 from backend.rendering.raster import Fragments, interpolate, rasterize
+from backend.rendering.rasterisers import choose_rasteriser
 from backend.rendering.shading import SH_CONSTANTS, sh_shading, vertex_normals
 from training.synthetic.camera import photographed
 from training.synthetic.scene import Moment, Person
@@ -28,6 +30,10 @@ _FACING = -0.1
 """Least z of the normal of a landmark that is seen."""
 _BEHIND = 0.012
 """Metres a landmark may lie behind what is seen at its pixel: landmarks of lids and lips lie in creases."""
+_MOUTH = "mouth"
+"""Material of the mouth's inside. FLAME has none: through its open mouth the back of its head is seen from inside."""
+_UNLIT = 0.12
+"""Share of the light that gets there."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,8 +64,12 @@ def take_picture(model: HeadModel, person: Person, moment: Moment, random: np.ra
     camera = _camera(model, vertices, moment)
     side = SIZE * _SAMPLES
     projected = project_weak(vertices, camera)
-    fragments = rasterize(projected, model.faces, (side, side))
+    fragments = rasterize(projected, model.faces, (side, side), choose_rasteriser("auto", "cpu").visible_faces)
     colour, face = _shaded(model, fragments, normals, person, moment)
+    if _MOUTH not in model.head.materials:
+        inner = _seen_from_inside(model, projected, fragments)
+        colour = torch.where(inner, _UNLIT * colour, colour)
+        face = torch.where(inner, torch.from_numpy(binary_fill_holes(face[..., 0]))[..., None].float(), face)
     behind = torch.from_numpy(draw_background(random, side))
     shown = fragments.mask[0][..., None].float()
     picture, face = behind + shown * (colour - behind), face * shown
@@ -111,6 +121,15 @@ def _shaded(
     inside = torch.zeros(*seen.shape, 1)
     inside[seen] = (face > 0.5).float()
     return picture.clamp(0, 1), inside
+
+
+def _seen_from_inside(model: HeadModel, projected: Tensor, fragments: Fragments) -> Tensor:
+    """(H, W, 1) bool: rays that meet the back of a surface."""
+    a, b, c = projected[0, :, :2][model.faces].unbind(1)
+    along, across = b - a, c - a
+    turned = along[:, 0] * across[:, 1] > along[:, 1] * across[:, 0]  # y points down
+    seen = fragments.pix_to_face[0]
+    return (turned[seen.clamp(min=0)] & (seen >= 0))[..., None]
 
 
 def _enclosed(point: Tensor) -> Tensor:

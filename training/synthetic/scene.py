@@ -12,6 +12,7 @@ import numpy as np
 
 from blender_addon.contract.arkit import BLINKS, CHANNELS, JAW, JAW_OPEN
 from blender_addon.contract.head import HeadDescription
+from training.model.layout import CodeLayout
 from training.synthetic.emotions import Emotion, draw_emotion
 from training.synthetic.light import draw_light
 from training.synthetic.skin import Look, draw_look
@@ -26,7 +27,7 @@ _LOOK_DOWN = np.radians(14.0)
 
 @dataclass(frozen=True, eq=False)
 class Person:
-    """Who is seen: identity (S,) in standard deviations, and a look."""
+    """Who is seen: identity (S,) in standard deviations, 0 behind the layout's width, and a look."""
 
     number: int
     identity: np.ndarray
@@ -63,8 +64,10 @@ class Moment:
 def draw_person(head: HeadDescription, seed: int, number: int) -> Person:
     """Person `number` of a seed."""
     random = np.random.default_rng((seed, number))
-    identity = random.normal(0, 0.9, head.identity.shape[2]).clip(-2.5, 2.5)
-    return Person(number, identity.astype(np.float32), draw_look(random))
+    identity = np.zeros(head.identity.shape[2], np.float32)
+    width = CodeLayout.of(head).identity  # what encoders give of FLAME's 300
+    identity[:width] = random.normal(0, 0.9, width).clip(-2.5, 2.5)
+    return Person(number, identity, draw_look(random))
 
 
 def draw_moment(head: HeadDescription, random: np.random.Generator, label: int | None = None) -> Moment:

@@ -84,6 +84,7 @@ class Configuration:
         data: see there.
         seed: of weights, order and chances.
         head: `open`, or FLAME as `mien capture --head` names it.
+        albedo: see `training.model.making.Albedo`.
         start: where parts begin, by name: a kind of the store (`deca`, `emoca:NAME`, `emotion_network`), or the path
             of a checkpoint. Parts that are not named begin at random.
         model: settings of the stage.
@@ -95,6 +96,7 @@ class Configuration:
     data: DataSettings
     seed: int = 0
     head: str = "open"
+    albedo: Literal["auto", "skins"] = "auto"
     start: Mapping[str, str] = field(default_factory=dict)
     model: Mapping[str, Any] = field(default_factory=dict)
     optimiser: OptimiserSettings = OptimiserSettings()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tables of a configuration as frozen dataclasses, strictly: what is unknown or of the wrong type is told by its place."""
+"""Tables of a configuration as frozen dataclasses; what is unknown or of the wrong type is told by its place."""
 
 from __future__ import annotations
 

@@ -4,15 +4,19 @@
 from __future__ import annotations
 
 import json
+import logging
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import lightning
+import torch
 import yaml
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 
+from backend.weights.choosing import CONFIG
 from blender_addon.contract.errors import ErrorCode, MienError
 from blender_addon.contract.files import atomic_write, make_folder
 from training.stages.making import make_stage
@@ -59,11 +63,22 @@ def train(configuration: Configuration, table: dict[str, Any], out: Path, *, pro
     """
     claim(out, table)
     lightning.seed_everything(configuration.seed, workers=True, verbose=False)
-    stage = make_stage(configuration)
-    data = RunData(configuration)
-    trainer = _trainer(configuration.trainer, out, progress)
+    return fit(make_stage(configuration), RunData(configuration), configuration.trainer, out, progress=progress)
+
+
+def fit(stage: Stage, data: RunData, how: TrainerSettings, out: Path, *, progress: bool = True) -> Trained:
+    """Train a stage that is made; the state in the folder, where there is one, goes on.
+
+    Raises:
+        MienError: CANCELLED after Ctrl-C, with the last state kept.
+    """
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", module="lightning.pytorch")
+    describe(stage, out)
+    trainer = _trainer(how, out, progress)
     resumed = out / LAST
-    trainer.fit(stage, data, ckpt_path=str(resumed) if resumed.exists() else None)
+    stage.to(memory_format=torch.channels_last)
+    trainer.fit(stage, data, ckpt_path=str(resumed) if resumed.exists() else None, weights_only=True)
     if trainer.interrupted:
         message = f"Stopped at step {trainer.global_step}; {out / LAST} holds the state of the last save."
         raise MienError(ErrorCode.CANCELLED, message, "Give the same command again to go on.")
@@ -85,6 +100,17 @@ def claim(out: Path, table: dict[str, Any]) -> None:
             message = f"{out} holds a run of another configuration ({CONFIGURATION})."
             raise MienError(ErrorCode.USAGE, message, "Choose another --out, or remove that folder.")
     atomic_write(path, lambda file: file.write(text.encode()))
+
+
+def describe(stage: Stage, out: Path) -> None:
+    """Write what 'mien models add' needs to know of the checkpoints beside them.
+
+    Raises:
+        MienError: NO_SPACE, NOT_PERMITTED.
+    """
+    if stage.published:
+        text = yaml.safe_dump({"model": dict(stage.published)})
+        atomic_write(out / CONFIG, lambda file: file.write(text.encode()))
 
 
 def _about(table: dict[str, Any]) -> dict[str, Any]:

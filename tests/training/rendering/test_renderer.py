@@ -11,6 +11,7 @@ from backend.heads.model import HeadModel
 from backend.rendering.camera import project_weak
 from backend.rendering.raster import interpolate, rasterize
 from backend.rendering.shading import sh_shading, vertex_normals
+from blender_addon.contract.errors import MienError
 from training.rendering.renderer import FaceRenderer, unwrapped
 from training.synthetic.light import ambient
 
@@ -113,3 +114,11 @@ def test_a_photo_unwraps_to_the_texture_it_was_rendered_with(vertices: Tensor) -
     error = (colours - smooth).abs()[compared & (first & inside).expand_as(colours)]
     assert error.median() < 0.01
     assert error.quantile(0.95) < 0.05
+
+
+def test_the_rasteriser_can_be_chosen(vertices: Tensor) -> None:
+    head, light, albedo = load_head(), random_light(), torch.ones(2, 3, 8, 8)
+    renders = [FaceRenderer(head, SIZE, rasteriser=name)(vertices, CAMERA, albedo, light) for name in ("torch", "auto")]
+    assert torch.equal(renders[0].image, renders[1].image)
+    with pytest.raises(MienError, match="no rasteriser"):
+        FaceRenderer(head, SIZE, rasteriser="opengl")  # type: ignore[arg-type]

@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from backend.heads import load_head
 from backend.rendering.camera import project_weak
 from backend.rendering.shading import sh_shading
 from blender_addon.contract.arkit import CHANNELS
@@ -135,8 +137,10 @@ def test_light_is_the_clamped_cosine() -> None:
     torch.testing.assert_close(shading(ambient()), torch.ones(500))
 
 
-def test_heads_without_arkits_channels_are_refused() -> None:
-    with pytest.raises(ValueError, match="ARKit"):
+def test_heads_without_landmarks_and_what_is_no_face_are_refused() -> None:
+    with pytest.raises(ValueError, match="no landmarks"):
+        SyntheticFaces(1, 1, head=replace(load_head(), landmarks={}))
+    with pytest.raises(MienError, match="does not look like a face"):
         SyntheticFaces(1, 1, head=small_head())
 
 
