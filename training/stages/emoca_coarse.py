@@ -111,6 +111,10 @@ class EmocaCoarseStage(Stage):
         self.freeze(*(part for part in (model, emotion, lips) if part is not None))
         self.leave_out("model", "emotion", "lips")
 
+    @property
+    def published(self) -> Mapping[str, object]:
+        return published_emoca(self.branch)
+
     def code(self, batch: Batch) -> FaceCode:
         """Coarse code of the frozen encoder with the expression of the one that learns."""
         if self.settings.coarse == "truth":
@@ -161,9 +165,13 @@ class EmocaCoarseStage(Stage):
 
     @torch.no_grad()
     def pictures(self, batch: Batch) -> dict[str, Tensor]:
-        _, _, render = self.rendered(batch)
-        mask = render.mask
-        return {
-            "photo": batch["image"], "render": render.image.clamp(0, 1),
-            "over_photo": (batch["image"] * (1 - mask) + render.image * mask).clamp(0, 1),
-        }  # fmt: skip
+        photo, (_, _, render) = batch["image"], self.rendered(batch)
+        return {"photo": photo, "render": render.image.clamp(0, 1), "over_photo": render.over(photo).clamp(0, 1)}
+
+
+def published_emoca(branch: ExpressionBranch) -> Mapping[str, object]:
+    """What EMOCA's configurations say of a model, see `Stage.published`."""
+    return {
+        "deca_class": "ExpDECA", "expression_backbone": "deca_clone", "exp_deca_global_pose": branch.head_rotation,
+        "exp_deca_jaw_pose": branch.jaw,
+    }  # fmt: skip

@@ -62,6 +62,14 @@ class Stage(lightning.LightningModule):
             module.eval()
         return self
 
+    @property
+    def published(self) -> Mapping[str, object]:
+        """What `cfg.yaml` beside a checkpoint says of its model, by the published names; empty where there is none.
+
+        'mien models add' reads there what tensors do not tell.
+        """
+        return {}
+
     def leave_out(self, *names: str) -> None:
         """Keep parts out of checkpoints: heads, albedo and judges are files of their own, under their own licences."""
         self._unsaved = tuple(f"{name}." for name in names)

@@ -14,6 +14,7 @@ import yaml
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 
+from backend.weights.choosing import CONFIG
 from blender_addon.contract.errors import ErrorCode, MienError
 from blender_addon.contract.files import atomic_write, make_folder
 from training.stages.making import make_stage
@@ -70,6 +71,7 @@ def fit(stage: Stage, data: RunData, how: TrainerSettings, out: Path, *, progres
     Raises:
         MienError: CANCELLED after Ctrl-C, with the last state kept.
     """
+    describe(stage, out)
     trainer = _trainer(how, out, progress)
     resumed = out / LAST
     stage.to(memory_format=torch.channels_last)
@@ -97,6 +99,17 @@ def claim(out: Path, table: dict[str, Any]) -> None:
             message = f"{out} holds a run of another configuration ({CONFIGURATION})."
             raise MienError(ErrorCode.USAGE, message, "Choose another --out, or remove that folder.")
     atomic_write(path, lambda file: file.write(text.encode()))
+
+
+def describe(stage: Stage, out: Path) -> None:
+    """Write what 'mien models add' needs to know of the checkpoints beside them.
+
+    Raises:
+        MienError: NO_SPACE, NOT_PERMITTED.
+    """
+    if stage.published:
+        text = yaml.safe_dump({"model": dict(stage.published)})
+        atomic_write(out / CONFIG, lambda file: file.write(text.encode()))
 
 
 def _about(table: dict[str, Any]) -> dict[str, Any]:
