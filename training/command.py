@@ -9,6 +9,7 @@ from training.demonstration.command import add_demonstrate
 from training.evaluation.command import add_emotion_codes, add_evaluate_emotion, add_predict_emotion
 from training.preprocessing.command import add_prepare
 from training.study.command import add_study
+from training.synthetic.command import add_synthesise
 from training.trainer.command import add_stages
 
 
@@ -26,5 +27,6 @@ def add_train(commands: argparse._SubParsersAction) -> None:
     add_evaluate_emotion(inner)
     add_predict_emotion(inner)
     add_prepare(inner)
+    add_synthesise(inner)
     add_demonstrate(inner)
     add_study(inner)
