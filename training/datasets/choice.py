@@ -21,6 +21,7 @@ from training.datasets.rings import Rings
 from training.datasets.together import Together
 from training.datasets.vggface2 import vggface2
 from training.datasets.voxceleb2 import voxceleb2
+from training.evaluation.code_faces import codes
 from training.synthetic.dataset import SyntheticFaces
 from training.synthetic.on_disk import StoredFaces
 
@@ -78,7 +79,7 @@ def stored(*, folder: Path) -> StoredFaces:
 
 _KINDS: Mapping[str, Callable[..., Faces]] = {
     "synthetic": synthetic, "stored": stored, "affectnet": affectnet, "afew_va": afew_va, "aff_wild2": aff_wild2,
-    "vggface2": vggface2, "voxceleb2": voxceleb2,
+    "vggface2": vggface2, "voxceleb2": voxceleb2, "codes": codes,
 }  # fmt: skip
 _KINDS_REMEDY = f"Kinds are {', '.join(_KINDS)}."
 _EVERY_KIND = {
