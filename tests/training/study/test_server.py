@@ -22,7 +22,7 @@ class Client:
     """One connection to a server, kept open as browsers do."""
 
     def __init__(self, server: StudyServer) -> None:
-        self.connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=20)
+        self.connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=60)
 
     def get(self, path: str, **headers: str):
         self.connection.request("GET", path, headers=headers)
@@ -93,7 +93,7 @@ def test_nothing_else_is_served(client, path):
 
 def test_a_path_is_not_followed_out_of_the_folder(client, tmp_path):
     # Without a client that would tidy the path up first.
-    with socket.create_connection(("127.0.0.1", client.connection.port), timeout=20) as raw:
+    with socket.create_connection(("127.0.0.1", client.connection.port), timeout=60) as raw:
         raw.sendall(b"GET /picture/../../../../../../etc/passwd HTTP/1.1\r\n")
         raw.sendall(b"Host: localhost\r\nConnection: close\r\n\r\n")
         reply = b"".join(iter(lambda: raw.recv(4096), b""))

@@ -127,11 +127,11 @@ def test_serving_ends_with_ctrl_c_and_keeps_what_was_answered(tmp_path, reposito
     process = subprocess.Popen([*command, "--port", "0"], cwd=repository, stdout=subprocess.PIPE, text=True)
     try:
         found = re.search(r"http://127\.0\.0\.1:(\d+)/", process.stdout.readline())
-        connection = http.client.HTTPConnection("127.0.0.1", int(found[1]), timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", int(found[1]), timeout=60)
         connection.request("POST", "/begin", b'{"consent": true}', {"Content-Type": "application/json"})
         code = json.loads(connection.getresponse().read())["participant"]
         process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
     finally:
         process.kill()
         process.wait()
