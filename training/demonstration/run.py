@@ -44,18 +44,20 @@ class Plan:
 
     Attributes:
         people, pictures: in training.
-        tested: people who are tested with, of `pictures` each.
+        validated, tested: people who are looked at between and tested with, of `pictures` each.
         emotion_epochs, other_epochs, coarse_epochs, emoca_epochs: of each training.
+        emotion_weight: of the emotion loss.
         seed: of everything.
     """
 
-    people: int = 1500
+    people: int = 3000
     pictures: int = 3
+    validated: int = 40
     tested: int = 120
-    emotion_epochs: int = 7
-    other_epochs: int = 8
-    coarse_epochs: int = 8
-    emoca_epochs: int = 2
+    emotion_epochs: int = 4
+    other_epochs: int = 4
+    coarse_epochs: int = 5
+    emoca_epochs: int = 1
     emotion_weight: float = 1.0
     seed: int = 0
 
@@ -126,7 +128,9 @@ class Demonstration:
 
     def _faces(self) -> None:
         plan = self.plan
-        sets = {"train": (plan.people, 0), "validation": (40, OTHER_PEOPLE), "test": (plan.tested, TEST_PEOPLE)}
+        sets = {
+            "train": (plan.people, 0), "validation": (plan.validated, OTHER_PEOPLE), "test": (plan.tested, TEST_PEOPLE),
+        }  # fmt: skip
         for name, (people, first) in sets.items():
             faces = SyntheticFaces(people, plan.pictures, plan.seed, first_person=first)
             write_faces(faces, self.out / name, workers=available_cores())

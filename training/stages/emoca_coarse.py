@@ -117,26 +117,35 @@ class EmocaCoarseStage(Stage):
             coarse = true_code(batch, self.layout)
         else:
             with torch.no_grad():
-                coarse = self.layout.split(self.deca.E_flame(batch["image"]))
-        return self.layout.with_expression(coarse, self.deca.E_expression(batch["image"]), self.branch)
+                coarse = self.layout.split(self.deca.E_flame(batch["image"]).float())
+        return self.layout.with_expression(coarse, self.deca.E_expression(batch["image"]).float(), self.branch)
 
     def rendered(self, batch: Batch) -> tuple[FaceCode, Face, Render]:
         """Code, posed head and lit render of each picture."""
         with self.clock.part("encoder"):
             code = self.code(batch)
-        with self.clock.part("render"):
+        with self.clock.part("render"), self.exactly():
             face = self.model.face(code)
             return code, face, self.model.render(face, code)
 
     def terms(self, batch: Batch) -> dict[str, Tensor]:
         code, face, render = self.rendered(batch)
         with self.clock.part("losses"):
-            return self._terms(batch, code, face, render)
+            terms = self._terms(batch, code, face, render)
+            if self.emotion is not None:
+                terms["emotion"] = self._emotion(render.image * render.mask, batch["image"])
+            if wants_mediapipe(self.weights):
+                with self.exactly():
+                    found = mediapipe_points(self.model, face, code)
+                terms |= mediapipe_terms(found, batch["mediapipe"], self.settings.lids)
+            if self.lips is not None:
+                terms[LIP_READING] = lip_reading_term(self.lips, batch, face, render, self.settings.lip_metric)
+            return terms
 
     def _terms(self, batch: Batch, code: FaceCode, face: Face, render: Render) -> dict[str, Tensor]:
         photo, points = batch["image"], batch["landmarks"]
         mask = render.mask if self.settings.mask == "render" else batch["mask"] * render.alpha
-        terms = {
+        return {
             "photometric": photometric_loss(render.image, photo, mask),
             "eye_closure": eye_closure_loss(face.landmarks, points[..., :2]),
             "lip_closure": lip_closure_loss(face.landmarks, points[..., :2]),
@@ -144,19 +153,11 @@ class EmocaCoarseStage(Stage):
             "landmarks": landmark_loss(face.landmarks, points),
             "expression": code_loss(code.expression),
         }
-        if self.emotion is not None:
-            terms["emotion"] = self._emotion(render.image * render.mask, photo)
-        if wants_mediapipe(self.weights):
-            found = mediapipe_points(self.model, face, code)
-            terms |= mediapipe_terms(found, batch["mediapipe"], self.settings.lids)
-        if self.lips is not None:
-            terms[LIP_READING] = lip_reading_term(self.lips, batch, face, render, self.settings.lip_metric)
-        return terms
 
     def _emotion(self, render: Tensor, photo: Tensor) -> Tensor:
         with torch.no_grad():
-            felt = self.emotion(photo)
-        return feature_loss(self.emotion(render.clamp(0, 1)), felt, self.settings.metric)
+            felt = self.emotion(photo).float()
+        return feature_loss(self.emotion(render.clamp(0, 1)).float(), felt, self.settings.metric)
 
     @torch.no_grad()
     def pictures(self, batch: Batch) -> dict[str, Tensor]:

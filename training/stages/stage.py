@@ -62,6 +62,13 @@ class Stage(lightning.LightningModule):
             module.eval()
         return self
 
+    def lay_out(self) -> Stage:
+        """Put the channels of pictures last, which convolutions are faster with; one over time as well has no such."""
+        for tensor in (*self.parameters(), *self.buffers()):
+            if tensor.ndim == 4:
+                tensor.data = tensor.data.contiguous(memory_format=torch.channels_last)
+        return self
+
     def leave_out(self, *names: str) -> None:
         """Keep parts out of checkpoints: heads, albedo and judges are files of their own, under their own licences."""
         self._unsaved = tuple(f"{name}." for name in names)
@@ -76,6 +83,11 @@ class Stage(lightning.LightningModule):
         unsaved = self._unsaved or ("\0",)
         kept = {name: value for name, value in super().state_dict().items() if name.startswith(unsaved)}
         return super().load_state_dict({**kept, **state}, strict, assign)
+
+    def exactly(self) -> torch.autocast:
+        """Context in which nothing is rounded to half precision: for heads, renders and losses, whatever the
+        trainer's precision is; networks alone may be."""
+        return torch.autocast(self.device.type, enabled=False)
 
     @abstractmethod
     def terms(self, batch: Batch) -> dict[str, Tensor]:

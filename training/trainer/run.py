@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import lightning
-import torch
 import yaml
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
@@ -75,7 +74,7 @@ def fit(stage: Stage, data: RunData, how: TrainerSettings, out: Path, *, progres
     warnings.filterwarnings("ignore", module="lightning.pytorch")
     trainer = _trainer(how, out, progress)
     resumed = out / LAST
-    stage.to(memory_format=torch.channels_last)
+    stage.lay_out()
     trainer.fit(stage, data, ckpt_path=str(resumed) if resumed.exists() else None, weights_only=True)
     if trainer.interrupted:
         message = f"Stopped at step {trainer.global_step}; {out / LAST} holds the state of the last save."
