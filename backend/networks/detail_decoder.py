@@ -21,11 +21,14 @@ class DetailDecoder(nn.Module):
     """Latents (B, 181), jaw, expression and detail code -> displacement along the normal (B, 1, 256, 256), metres.
 
     Positive is outwards. Row 0 is the top of the UV layout (v = 1). Within 1 cm either way.
+
+    Args:
+        latent: numbers of a latent; FLAME's by default, heads with other expressions have others.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, latent: int = LATENT) -> None:
         super().__init__()
-        self.l1 = nn.Sequential(nn.Linear(LATENT, _WIDTHS[0] * _START * _START))
+        self.l1 = nn.Sequential(nn.Linear(latent, _WIDTHS[0] * _START * _START))
         blocks: list[nn.Module] = [nn.BatchNorm2d(_WIDTHS[0])]
         for inputs, outputs in zip(_WIDTHS[:-1], _WIDTHS[1:], strict=True):
             blocks += [

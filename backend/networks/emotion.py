@@ -64,15 +64,16 @@ class EmotionMLP(nn.Module):
     Args:
         inputs: 153 in the published file: identity (100), expression (50), jaw (3). Files with more put the head
             rotation (3) before the jaw and the detail code (128) after it.
+        hidden: width of its layers, 2048 in the published file.
     """
 
-    def __init__(self, inputs: int = IDENTITY + EXPRESSION + ROTATION) -> None:
+    def __init__(self, inputs: int = IDENTITY + EXPRESSION + ROTATION, hidden: int = _HIDDEN) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         for _ in range(_LAYERS):
-            layers += [nn.Linear(inputs, _HIDDEN), nn.BatchNorm1d(_HIDDEN), nn.LeakyReLU(0.2)]
-            inputs = _HIDDEN
-        self.model = nn.Sequential(*layers, nn.Linear(_HIDDEN, OUTPUTS))
+            layers += [nn.Linear(inputs, hidden), nn.BatchNorm1d(hidden), nn.LeakyReLU(0.2)]
+            inputs = hidden
+        self.model = nn.Sequential(*layers, nn.Linear(hidden, OUTPUTS))
 
     def forward(self, parameters: Tensor) -> Tensor:
         return self.model(parameters)

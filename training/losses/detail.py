@@ -28,7 +28,7 @@ def smoothness_loss(maps: Tensor) -> Tensor:
     return across.square().mean() + down.square().mean()
 
 
-def symmetry_loss(displacement: Tensor, visible: Tensor) -> Tensor:
+def symmetry_loss(displacement: Tensor, visible: Tensor, mirrored: Tensor | None = None) -> Tensor:
     """Where the photo does not show the face, the displacement should be that of the other side.
 
     Sum, not mean, of (1 - eroded visibility) |displacement - mirrored|, where the mirrored side has no gradient.
@@ -36,9 +36,11 @@ def symmetry_loss(displacement: Tensor, visible: Tensor) -> Tensor:
     Args:
         displacement: (B, 1, S, S).
         visible: (B, 1, S, S) 1 where the texel is seen.
+        mirrored: (B, 1, S, S) the displacement of the other side, for UV layouts that are not symmetric; by default the
+            map turned left to right.
     """
-    hidden = 1 - eroded(visible)
-    return (hidden * (displacement - displacement.flip(-1).detach()).abs()).sum()
+    other = displacement.flip(-1) if mirrored is None else mirrored
+    return ((1 - eroded(visible)) * (displacement - other.detach()).abs()).sum()
 
 
 def eroded(mask: Tensor, size: int = _ERODED) -> Tensor:

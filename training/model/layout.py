@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from backend.networks.codes import ALBEDO, CAMERA, EXPRESSION, IDENTITY, LIGHT, ROTATION, ExpressionBranch
+from backend.networks.codes import ALBEDO, CAMERA, DETAIL, EXPRESSION, IDENTITY, LIGHT, ROTATION, ExpressionBranch
 from blender_addon.contract.head import HeadDescription
 
 _EYES = 6
@@ -75,6 +75,11 @@ class CodeLayout:
         """Numbers of the expression encoder."""
         return self.expression + self.eyelids + ROTATION * (branch.head_rotation + branch.jaw)
 
+    @property
+    def detail(self) -> int:
+        """Numbers that the detail decoder makes a map of, see `detail_input`; 181 for FLAME 2020."""
+        return ROTATION + self.expression + self.eyelids + DETAIL
+
     def split(self, code: Tensor) -> FaceCode:
         """The parts of a coarse code (B, coarse).
 
@@ -107,6 +112,11 @@ class CodeLayout:
             head_rotation=rotation if branch.head_rotation else coarse.head_rotation,
             jaw=jaw if branch.jaw else coarse.jaw,
         )
+
+
+def detail_input(code: FaceCode, detail: Tensor) -> Tensor:
+    """Input of the detail decoder: jaw, expression, lids where the head has them, detail code (B, 128)."""
+    return torch.cat((code.jaw, code.expression, code.eyelids, detail), 1)
 
 
 def true_code(batch: dict[str, Tensor], layout: CodeLayout) -> FaceCode:

@@ -30,6 +30,7 @@ class Render:
         normals: (B, 3, H, W) unit, head space.
         alpha: (B, 1, H, W) 1 where the head is.
         mask: (B, 1, H, W) the UV mask as seen, times alpha; alpha where there is none.
+        grid: (B, H, W, 2) where in the UV layout each pixel lies, as `grid_sample` takes it.
     """
 
     image: Tensor
@@ -38,6 +39,15 @@ class Render:
     normals: Tensor
     alpha: Tensor
     mask: Tensor
+    grid: Tensor
+
+    def seen(self, maps: Tensor) -> Tensor:
+        """(B, C, H, W) UV maps (B or 1, C, S, S) as the camera sees them."""
+        return _seen(maps, self.grid, self.alpha)
+
+    def over(self, photo: Tensor) -> Tensor:
+        """(B, 3, H, W) the image on a photo, where the mask is."""
+        return photo * (1 - self.mask) + self.image * self.mask
 
 
 class FaceRenderer(nn.Module):
@@ -95,8 +105,7 @@ class FaceRenderer(nn.Module):
         grid = interpolate(fragments, self.uv_faces, self.uv)
 
         def seen(maps: Tensor) -> Tensor:
-            maps = maps.expand(len(vertices), -1, -1, -1)
-            return alpha * functional.grid_sample(maps, grid, padding_mode="border", align_corners=False)
+            return _seen(maps, grid, alpha)
 
         if uv_normals is None:
             pixels = interpolate(fragments, self.faces, vertex_normals(vertices, self.faces))
@@ -105,7 +114,12 @@ class FaceRenderer(nn.Module):
         else:
             normals, shading = seen(uv_normals), seen(_shading(uv_normals, light))
         colour = seen(albedo)
-        return Render(colour * shading, colour, shading, normals, alpha, seen(self.mask))
+        return Render(colour * shading, colour, shading, normals, alpha, seen(self.mask), grid)
+
+
+def _seen(maps: Tensor, grid: Tensor, alpha: Tensor) -> Tensor:
+    maps = maps.expand(len(grid), -1, -1, -1)
+    return alpha * functional.grid_sample(maps, grid, padding_mode="border", align_corners=False)
 
 
 def _shading(normals: Tensor, light: Tensor) -> Tensor:

@@ -111,6 +111,10 @@ class EmocaCoarseStage(Stage):
         self.freeze(*(part for part in (model, emotion, lips) if part is not None))
         self.leave_out("model", "emotion", "lips")
 
+    @property
+    def published(self) -> Mapping[str, object]:
+        return published_emoca(self.branch)
+
     def code(self, batch: Batch) -> FaceCode:
         """Coarse code of the frozen encoder with the expression of the one that learns."""
         if self.settings.coarse == "truth":
@@ -134,10 +138,6 @@ class EmocaCoarseStage(Stage):
             terms = self._terms(batch, code, face, render)
             if self.emotion is not None:
                 terms["emotion"] = self._emotion(render.image * render.mask, batch["image"])
-            if wants_mediapipe(self.weights):
-                with self.exactly():
-                    found = mediapipe_points(self.model, face, code)
-                terms |= mediapipe_terms(found, batch["mediapipe"], self.settings.lids)
             if self.lips is not None:
                 terms[LIP_READING] = lip_reading_term(self.lips, batch, face, render, self.settings.lip_metric)
             return terms
@@ -145,7 +145,7 @@ class EmocaCoarseStage(Stage):
     def _terms(self, batch: Batch, code: FaceCode, face: Face, render: Render) -> dict[str, Tensor]:
         photo, points = batch["image"], batch["landmarks"]
         mask = render.mask if self.settings.mask == "render" else batch["mask"] * render.alpha
-        return {
+        terms = {
             "photometric": photometric_loss(render.image, photo, mask),
             "eye_closure": eye_closure_loss(face.landmarks, points[..., :2]),
             "lip_closure": lip_closure_loss(face.landmarks, points[..., :2]),
@@ -153,6 +153,11 @@ class EmocaCoarseStage(Stage):
             "landmarks": landmark_loss(face.landmarks, points),
             "expression": code_loss(code.expression),
         }
+        if wants_mediapipe(self.weights):
+            with self.exactly():
+                found = mediapipe_points(self.model, face, code)
+            terms |= mediapipe_terms(found, batch["mediapipe"], self.settings.lids)
+        return terms
 
     def _emotion(self, render: Tensor, photo: Tensor) -> Tensor:
         with torch.no_grad():
@@ -161,9 +166,13 @@ class EmocaCoarseStage(Stage):
 
     @torch.no_grad()
     def pictures(self, batch: Batch) -> dict[str, Tensor]:
-        _, _, render = self.rendered(batch)
-        mask = render.mask
-        return {
-            "photo": batch["image"], "render": render.image.clamp(0, 1),
-            "over_photo": (batch["image"] * (1 - mask) + render.image * mask).clamp(0, 1),
-        }  # fmt: skip
+        photo, (_, _, render) = batch["image"], self.rendered(batch)
+        return {"photo": photo, "render": render.image.clamp(0, 1), "over_photo": render.over(photo).clamp(0, 1)}
+
+
+def published_emoca(branch: ExpressionBranch) -> Mapping[str, object]:
+    """What EMOCA's configurations say of a model, see `Stage.published`."""
+    return {
+        "deca_class": "ExpDECA", "expression_backbone": "deca_clone", "exp_deca_global_pose": branch.head_rotation,
+        "exp_deca_jaw_pose": branch.jaw,
+    }  # fmt: skip

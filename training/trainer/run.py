@@ -4,8 +4,6 @@
 from __future__ import annotations
 
 import json
-import logging
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,12 +13,14 @@ import yaml
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 
+from backend.weights.choosing import CONFIG
 from blender_addon.contract.errors import ErrorCode, MienError
 from blender_addon.contract.files import atomic_write, make_folder
 from training.stages.making import make_stage
 from training.stages.stage import Stage
 from training.trainer.configuration import Configuration, TrainerSettings
 from training.trainer.data import Epochs, RunData
+from training.trainer.lightning_manners import quiet, stoppable
 from training.trainer.pictures import PictureGrids
 
 CONFIGURATION = "run.yaml"
@@ -70,15 +70,16 @@ def fit(stage: Stage, data: RunData, how: TrainerSettings, out: Path, *, progres
     Raises:
         MienError: CANCELLED after Ctrl-C, with the last state kept.
     """
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    warnings.filterwarnings("ignore", module="lightning.pytorch")
+    describe(stage, out)
     trainer = _trainer(how, out, progress)
     resumed = out / LAST
     stage.lay_out()
-    trainer.fit(stage, data, ckpt_path=str(resumed) if resumed.exists() else None, weights_only=True)
-    if trainer.interrupted:
-        message = f"Stopped at step {trainer.global_step}; {out / LAST} holds the state of the last save."
-        raise MienError(ErrorCode.CANCELLED, message, "Give the same command again to go on.")
+    try:
+        with quiet(), stoppable():
+            trainer.fit(stage, data, ckpt_path=str(resumed) if resumed.exists() else None, weights_only=True)
+    except KeyboardInterrupt as error:
+        message = f"Stopped at step {trainer.global_step}, which {resumed} holds."
+        raise MienError(ErrorCode.CANCELLED, message, "Give the same command again to go on.") from error
     return _result(trainer, stage, out)
 
 
@@ -97,6 +98,17 @@ def claim(out: Path, table: dict[str, Any]) -> None:
             message = f"{out} holds a run of another configuration ({CONFIGURATION})."
             raise MienError(ErrorCode.USAGE, message, "Choose another --out, or remove that folder.")
     atomic_write(path, lambda file: file.write(text.encode()))
+
+
+def describe(stage: Stage, out: Path) -> None:
+    """Write what 'mien models add' needs to know of the checkpoints beside them.
+
+    Raises:
+        MienError: NO_SPACE, NOT_PERMITTED.
+    """
+    if stage.published:
+        text = yaml.safe_dump({"model": dict(stage.published)})
+        atomic_write(out / CONFIG, lambda file: file.write(text.encode()))
 
 
 def _about(table: dict[str, Any]) -> dict[str, Any]:
@@ -122,10 +134,27 @@ def _callbacks(how: TrainerSettings, out: Path, progress: bool) -> list[Callback
         out, filename="last", every_n_train_steps=how.save_every or None, save_on_train_epoch_end=True,
         enable_version_counter=False,
     )  # fmt: skip
-    callbacks: list[Callback] = [best, last, Epochs(), PictureGrids(how.pictures_every)]
+    callbacks: list[Callback] = [best, last, KeptState(out / LAST), Epochs(), PictureGrids(how.pictures_every)]
     if how.patience:
         callbacks.append(EarlyStopping(_LOSS, patience=how.patience, check_finite=True))
     return callbacks
+
+
+class KeptState(Callback):
+    """Keeps the state of a run that the user stops.
+
+    Args:
+        path: where.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def on_exception(
+        self, trainer: lightning.Trainer, stage: lightning.LightningModule, exception: BaseException
+    ) -> None:
+        if isinstance(exception, KeyboardInterrupt) and trainer.global_step:
+            trainer.save_checkpoint(self._path)
 
 
 def _result(trainer: lightning.Trainer, stage: Stage, out: Path) -> Trained:

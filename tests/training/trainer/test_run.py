@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from blender_addon.contract.errors import ErrorCode, MienError
 from training.model.emotion import emotion_network
+from training.stages.emotion_network import EmotionNetworkStage
+from training.stages.stage import Batch
 from training.synthetic.dataset import SyntheticFaces
 from training.synthetic.on_disk import write_faces
 from training.trainer.configuration import Configuration, read_configuration
@@ -83,6 +86,25 @@ def test_a_folder_of_another_run_is_refused(faces: Path, tmp_path: Path) -> None
     with pytest.raises(MienError, match="another configuration") as error:
         train(*run_of(faces, "optimiser.learning_rate=0.5"), tmp_path, progress=False)
     assert error.value.code is ErrorCode.USAGE
+
+
+def test_ctrl_c_keeps_the_state_and_says_how_to_go_on(
+    faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terms, steps = EmotionNetworkStage.terms, iter(range(100))
+
+    def interrupted(stage: EmotionNetworkStage, batch: Batch) -> dict[str, torch.Tensor]:
+        if next(steps) == 2:
+            signal.raise_signal(signal.SIGINT)
+        return terms(stage, batch)
+
+    monkeypatch.setattr(EmotionNetworkStage, "terms", interrupted)
+    with pytest.raises(MienError, match="Stopped at step 2") as error:
+        train(*run_of(faces), tmp_path, progress=False)
+    assert error.value.code is ErrorCode.CANCELLED
+    monkeypatch.undo()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert train(*run_of(faces), tmp_path, progress=False).steps == 6
 
 
 def test_mixed_precision_trains(faces: Path, tmp_path: Path) -> None:
