@@ -51,7 +51,7 @@ class LipFeatures(nn.Module):
         margin = (_CROP - SIDE) // 2
         grey = torch.einsum("bchw,c->bhw", mouth_crops(images, landmarks), images.new_tensor(_GREY))
         inner = grey[:, margin:-margin, margin:-margin]
-        return self.network(((inner - _MEAN) / _DEVIATION)[:, None])[:, 0]
+        return self.network(((inner - _MEAN) / _DEVIATION)[:, None])[:, 0].float()
 
 
 def mouth_crops(images: Tensor, landmarks: Tensor) -> Tensor:

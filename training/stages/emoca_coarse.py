@@ -154,7 +154,8 @@ class EmocaCoarseStage(Stage):
             "expression": code_loss(code.expression),
         }
         if wants_mediapipe(self.weights):
-            found = mediapipe_points(self.model, face, code)
+            with self.exactly():
+                found = mediapipe_points(self.model, face, code)
             terms |= mediapipe_terms(found, batch["mediapipe"], self.settings.lids)
         return terms
 

@@ -62,6 +62,13 @@ class Stage(lightning.LightningModule):
             module.eval()
         return self
 
+    def lay_out(self) -> Stage:
+        """Put the channels of pictures last, which convolutions are faster with; one over time as well has no such."""
+        for tensor in (*self.parameters(), *self.buffers()):
+            if tensor.ndim == 4:
+                tensor.data = tensor.data.contiguous(memory_format=torch.channels_last)
+        return self
+
     @property
     def published(self) -> Mapping[str, object]:
         """What `cfg.yaml` beside a checkpoint says of its model, by the published names; empty where there is none.

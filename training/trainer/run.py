@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import lightning
-import torch
 import yaml
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
@@ -74,7 +73,7 @@ def fit(stage: Stage, data: RunData, how: TrainerSettings, out: Path, *, progres
     describe(stage, out)
     trainer = _trainer(how, out, progress)
     resumed = out / LAST
-    stage.to(memory_format=torch.channels_last)
+    stage.lay_out()
     try:
         with quiet(), stoppable():
             trainer.fit(stage, data, ckpt_path=str(resumed) if resumed.exists() else None, weights_only=True)

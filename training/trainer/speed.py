@@ -7,8 +7,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import torch
-
 from backend.device import choose_device
 from training.stages.making import make_stage
 from training.stages.stage import Batch, laid_out
@@ -46,7 +44,7 @@ def step_speed(configuration: Configuration, steps: int = 10, device: str = "aut
     The data's part is what a step waits for it, in this process or for the processes that make it.
     """
     chosen = choose_device(device)
-    stage = make_stage(configuration).to(chosen, memory_format=torch.channels_last).train()
+    stage = make_stage(configuration).to(chosen).lay_out().train()
     optimiser = stage.configure_optimizers()
     clock = stage.clock
     clock.running = True

@@ -113,6 +113,14 @@ def test_faces_that_were_not_found_count_nothing(stage: EmocaCoarseStage, batch:
         terms[name].backward(retain_graph=True)
 
 
+def test_pictures_have_their_channels_last_and_the_lip_readers_clips_do_not(stage: EmocaCoarseStage) -> None:
+    before = {name: value.clone() for name, value in stage.named_parameters()}
+    assert stage.lay_out() is stage
+    assert stage.deca.E_expression.encoder.conv_stem.weight.is_contiguous(memory_format=torch.channels_last)
+    assert stage.lips.network.frontend3D[0].weight.is_contiguous()
+    assert all(torch.equal(value, before[name]) for name, value in stage.named_parameters())
+
+
 def test_a_weight_without_its_network_is_refused(stage: EmocaCoarseStage) -> None:
     settings = EmocaCoarseSettings("truth", "mobilenet_small", weights={"lip_reading": 20.0})
     with pytest.raises(ValueError, match="needs a lip reader"):
