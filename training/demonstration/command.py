@@ -31,8 +31,9 @@ def _demonstrate(options: argparse.Namespace) -> int:
     require_packages()
     from backend.terminal import put
     from blender_addon.contract.files import atomic_write
+    from training.demonstration.plan import Plan
     from training.demonstration.report import report
-    from training.demonstration.run import Demonstration, Plan
+    from training.demonstration.run import Demonstration
 
     plan = Plan(people=options.people) if options.people else Plan()
     out = Path(options.out)

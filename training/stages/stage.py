@@ -6,7 +6,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import lightning
 import torch
@@ -22,12 +22,15 @@ class OptimiserSettings:
     """Adam, as the papers train with.
 
     Attributes:
-        learning_rate: of Adam; no schedule.
+        learning_rate: of Adam.
         weight_decay: 0 in the papers.
+        schedule: `constant` in the papers. `one-cycle` (Smith and Topin 2018) rises to the learning rate and falls to
+            nothing by the last step, with which networks that begin at random learn in far fewer steps.
     """
 
     learning_rate: float = 1e-4
     weight_decay: float = 0.0
+    schedule: Literal["constant", "one-cycle"] = "constant"
 
 
 class Stage(lightning.LightningModule):
@@ -126,11 +129,20 @@ class Stage(lightning.LightningModule):
         """The loss of a batch of other pictures."""
         return self._loss("validation", batch)
 
-    def configure_optimizers(self) -> torch.optim.Optimizer:
+    def adam(self) -> torch.optim.Optimizer:
         """Adam over all that is not frozen."""
         trained = [parameter for parameter in self.parameters() if parameter.requires_grad]
         how = self.optimiser
         return torch.optim.Adam(trained, lr=how.learning_rate, weight_decay=how.weight_decay)
+
+    def configure_optimizers(self) -> Any:
+        """Adam, and how its learning rate changes; lightning asks for it."""
+        adam = self.adam()
+        if self.optimiser.schedule == "constant":
+            return adam
+        steps = int(self.trainer.estimated_stepping_batches)
+        cycle = torch.optim.lr_scheduler.OneCycleLR(adam, self.optimiser.learning_rate, total_steps=steps)
+        return {"optimizer": adam, "lr_scheduler": {"scheduler": cycle, "interval": "step"}}
 
     def _loss(self, part: str, batch: Batch) -> Tensor:
         batch = laid_out(batch)

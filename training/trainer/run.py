@@ -136,7 +136,7 @@ def _callbacks(how: TrainerSettings, out: Path, progress: bool) -> list[Callback
     )  # fmt: skip
     callbacks: list[Callback] = [best, last, KeptState(out / LAST), Epochs(), PictureGrids(how.pictures_every)]
     if how.patience:
-        callbacks.append(EarlyStopping(_LOSS, patience=how.patience, check_finite=True))
+        callbacks.append(EarlyStopping(_LOSS, patience=how.patience, check_finite=True, strict=False))
     return callbacks
 
 

@@ -45,7 +45,7 @@ def step_speed(configuration: Configuration, steps: int = 10, device: str = "aut
     """
     chosen = choose_device(device)
     stage = make_stage(configuration).to(chosen).lay_out().train()
-    optimiser = stage.configure_optimizers()
+    optimiser = stage.adam()
     clock = stage.clock
     clock.running = True
     batches = _endless(RunData(configuration))
