@@ -70,6 +70,7 @@ def fit(stage: Stage, data: RunData, how: TrainerSettings, out: Path, *, progres
     Raises:
         MienError: CANCELLED after Ctrl-C, with the last state kept.
     """
+    make_folder(out)
     describe(stage, out)
     trainer = _trainer(how, out, progress)
     resumed = out / LAST
