@@ -27,7 +27,7 @@ from training.trainer.configuration import StageName
 
 PEOPLE, PICTURES = 2, 2
 BACKBONE = "mobilenet_small"
-OPTIMISER = OptimiserSettings(learning_rate=1e-3)
+OPTIMISER = OptimiserSettings(learning_rate=2e-4)
 
 
 class Patterns(nn.Module):

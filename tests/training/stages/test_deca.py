@@ -16,6 +16,7 @@ from training.losses.regularisers import code_loss
 from training.model.layout import CodeLayout, true_code
 from training.rendering.mirror import mirrored_texels
 from training.rendering.uv import UVSpace
+from training.rendering.wrinkled import wrinkled
 from training.stages import deca_coarse, deca_detail, emoca_detail
 from training.stages.deca_coarse import DecaCoarseSettings, DecaCoarseStage
 from training.stages.deca_detail import DecaDetailSettings, DecaDetailStage
@@ -105,11 +106,12 @@ def test_the_photo_on_the_true_face_is_explained_by_its_albedo_and_light() -> No
     stage, batch = true_detail(photometric=2.0), rings()
     code = stage.code(batch)
     surface = stage.surface(batch, code)
-    assert 0.1 < surface.visible.mean() < 0.9
+    assert 0.05 < surface.visible.mean() < 0.5
     flat = surface.albedo * stage.shading(surface, torch.zeros(len(code.jaw), 1, 256, 256))
-    apart = (surface.visible * (flat - surface.photo).abs()).sum() / (3 * surface.visible.sum())
-    dark = (surface.visible * surface.photo.abs()).sum() / (3 * surface.visible.sum())
-    assert apart < 0.25 * dark
+    for row, other in enumerate((2, 3, 0, 1)):
+        seen = surface.visible[row, 0] > 0.5
+        own, strange = ((flat[row] - surface.photo[of]).abs()[:, seen].median() for of in (row, other))
+        assert own < 0.4 * strange
 
 
 def test_detail_codes_are_exchanged_within_rings() -> None:
@@ -127,6 +129,15 @@ def test_detail_codes_are_exchanged_within_rings() -> None:
 
 def test_the_paper_s_detail_code_is_181_numbers() -> None:
     assert CodeLayout(100, 50, 50, 0).detail == 181
+
+
+def test_eyes_and_teeth_have_no_wrinkles() -> None:
+    head = load_head()
+    mask, face = wrinkled(head).mask, UVSpace(head).mask
+    assert 0.3 < (mask.sum() / face.sum()) < 0.9
+    assert not (mask * (1 - face)).any()
+    rows, columns = deca_detail._window("open", mask)
+    assert mask[..., rows, columns].mean() > 0.4
 
 
 def test_windows() -> None:

@@ -44,7 +44,6 @@ def test_the_loss_falls_and_only_what_learns_moves(name: StageName) -> None:
         losses.append(current.item())
     losses.append(loss(stage).item())
     after = state(stage)
-    print(name, losses)
     assert losses[-1] < losses[0], losses
     assert all(tensor.isfinite().all() for tensor in after.values())
     moved = {key for key in before if not torch.equal(before[key], after[key])}
