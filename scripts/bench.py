@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Print how well and how fast captures are: quality against its bounds, speed against a named alternative.
 
-    python3 scripts/bench.py [--only quality|speed|networks|rasterisers|video|numbers|batch|blender]
+    python3 scripts/bench.py [--only quality|speed|networks|rasterisers|training|video|numbers|batch|blender]
 
 It runs in the tests' environment, on real photos and on synthetic heads. Nothing here passes or fails.
 """

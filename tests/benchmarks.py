@@ -43,6 +43,7 @@ from tests.network_benchmarks import on_cpu, on_cuda
 from tests.pictures import group_photo, save_astronaut
 from tests.raster_benchmarks import rasterisers
 from tests.synthetic import make_truth, solve, surface_error
+from tests.training_benchmarks import training
 from tests.video_benchmarks import video
 from tests.video_number_benchmarks import numbers
 
@@ -215,7 +216,8 @@ def networks(session: Session, folder: Path) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="bench.py", description="Quality and speed of captures.")
     measures = {
-        measure.__name__: measure for measure in (quality, speed, networks, rasterisers, video, numbers, batch, blender)
+        measure.__name__: measure
+        for measure in (quality, speed, networks, rasterisers, training, video, numbers, batch, blender)
     }
     parser.add_argument("--only", choices=list(measures), help="what to measure; all by default")
     only = parser.parse_args().only

@@ -6,6 +6,10 @@ from __future__ import annotations
 import argparse
 
 from training.demonstration.command import add_demonstrate
+from training.evaluation.command import add_emotion_codes, add_evaluate_emotion, add_predict_emotion
+from training.preprocessing.command import add_prepare
+from training.study.command import add_study
+from training.synthetic.command import add_synthesise
 from training.trainer.command import add_stages
 
 
@@ -19,4 +23,10 @@ def add_train(commands: argparse._SubParsersAction) -> None:
     )
     inner = parser.add_subparsers(dest="what", required=True, metavar="WHAT")
     add_stages(inner)
+    add_emotion_codes(inner)
+    add_evaluate_emotion(inner)
+    add_predict_emotion(inner)
+    add_prepare(inner)
+    add_synthesise(inner)
     add_demonstrate(inner)
+    add_study(inner)

@@ -37,7 +37,8 @@ class EmotionOfCrops:
     def __init__(self, part: Part, boxes: BoxSource, device: torch.device, progress: Progress = no_progress) -> None:
         self.ingredient, self.style = Ingredient.of(part), deca_style(boxes)
         self.key = f"emotion {part.sha256}"
-        self._network = running(part, "", EmotionNetwork, device, CROP, progress=progress)
+        make = partial(EmotionNetwork, backbone=part.settings.get("backbone", "resnet50"))
+        self._network = running(part, "", make, device, CROP, progress=progress)
 
     def read(self, crops: Tensor) -> np.ndarray:
         """Raw outputs of crops (B,3,224,224) as records."""

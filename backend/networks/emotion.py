@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from backend.networks.codes import EXPRESSION, IDENTITY, ROTATION
+from backend.networks.emonet import emotion_layers
 from backend.networks.emotion_backbones import FEATURES, Backbone
 from backend.networks.emotion_backbones import backbone as make_backbone
 from backend.networks.resnet50 import Graph
@@ -41,25 +42,20 @@ class EmotionNetwork(nn.Module):
 
     Args:
         graph: of the ResNet-50: `caffe` as it was trained; `torchvision` as SMIRK runs the same file.
-        backbone: what reads the crops; the published network's is the ResNet-50.
+        backbone: what reads the crops; the published network's is the ResNet-50. EmoNet's `linear` is its two layers.
     """
 
     def __init__(self, graph: Graph = "caffe", backbone: Backbone = "resnet50") -> None:
         super().__init__()
         self.backbone = make_backbone(backbone, graph)
-        self.linear = nn.Linear(FEATURES[backbone], OUTPUTS)
-
-    @property
-    def head(self) -> nn.Module:
-        """What makes the outputs of the features."""
-        return self.linear
+        self.linear = emotion_layers(OUTPUTS) if backbone == "emonet" else nn.Linear(FEATURES[backbone], OUTPUTS)
 
     def features(self, crops: Tensor) -> Tensor:
         """The features (B, `FEATURES`) that EMOCA's and SMIRK's losses compare; 2048 of the ResNet-50."""
         return self.backbone(crops)
 
     def forward(self, crops: Tensor) -> Tensor:
-        return self.head(self.features(crops))
+        return self.linear(self.features(crops))
 
 
 class EmotionMLP(nn.Module):
@@ -68,15 +64,16 @@ class EmotionMLP(nn.Module):
     Args:
         inputs: 153 in the published file: identity (100), expression (50), jaw (3). Files with more put the head
             rotation (3) before the jaw and the detail code (128) after it.
+        hidden: width of its layers, 2048 in the published file.
     """
 
-    def __init__(self, inputs: int = IDENTITY + EXPRESSION + ROTATION) -> None:
+    def __init__(self, inputs: int = IDENTITY + EXPRESSION + ROTATION, hidden: int = _HIDDEN) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         for _ in range(_LAYERS):
-            layers += [nn.Linear(inputs, _HIDDEN), nn.BatchNorm1d(_HIDDEN), nn.LeakyReLU(0.2)]
-            inputs = _HIDDEN
-        self.model = nn.Sequential(*layers, nn.Linear(_HIDDEN, OUTPUTS))
+            layers += [nn.Linear(inputs, hidden), nn.BatchNorm1d(hidden), nn.LeakyReLU(0.2)]
+            inputs = hidden
+        self.model = nn.Sequential(*layers, nn.Linear(hidden, OUTPUTS))
 
     def forward(self, parameters: Tensor) -> Tensor:
         return self.model(parameters)

@@ -16,6 +16,7 @@ _DECA = "https://github.com/yfeng95/DECA"
 _SMIRK = "https://github.com/georgeretsi/smirk"
 _MICA = "https://github.com/Zielon/MICA"
 _VGGFACE2 = "https://github.com/cydonia999/VGGFace2-pytorch"
+_LIPS = "https://github.com/mpc001/Visual_Speech_Recognition_for_Multiple_Languages"
 _MPI = "Max Planck licence, non-commercial research, education and art"
 
 
@@ -98,7 +99,8 @@ LEDGER: Mapping[PartKind, Entry] = MappingProxyType(
         ),
         "mica": Entry("MICA's networks", _MPI, "no", _MICA, "an identity in metric size", "mica.tar"),
         "emotion_network": Entry(
-            "EMOCA's emotion network", _MPI + "; trained on AffectNet", "no", _EMOCA, "the emotion of each frame",
+            "Emotion network", f"{_MPI}; trained on AffectNet. One that you trained: as what it was trained on", "no",
+            _EMOCA, "the emotion of each frame",
             "ResNet50 (its folder or zip)",
         ),
         "emotion_mlp": Entry(
@@ -108,6 +110,10 @@ LEDGER: Mapping[PartKind, Entry] = MappingProxyType(
         "face_recognition": Entry(
             "VGGFace2's face network", "VGGFace2, research", "unclear", _VGGFACE2,
             "what the training of EMOCA compares", "resnet50_ft_weight.pkl",
+        ),
+        "lip_reading": Entry(
+            "The lip reader of LRS3", "non-commercial use, for comparison; trained on LRS3", "no", _LIPS,
+            "what the training of EMOCA v2 compares of mouths", "LRS3_V_WER32.3 (its zip, or model.pth)",
         ),
     }
 )  # fmt: skip

@@ -16,6 +16,7 @@ from backend.networks.codes import COARSE, DETAIL
 from backend.networks.detail_decoder import DetailDecoder
 from backend.networks.emotion import EmotionMLP, EmotionNetwork
 from backend.networks.face_encoder import FaceEncoder
+from backend.networks.lip_reading import LipReading
 from backend.networks.mica import MappingNetwork
 from backend.networks.resnet50 import ResNet50
 from backend.networks.smirk_encoder import SmirkEncoder
@@ -25,8 +26,10 @@ from blender_addon.contract.errors import ErrorCode, MienError
 
 NetworkName = Literal[
     "coarse encoder", "detail encoder", "detail decoder", "expression encoder 50", "expression encoder 53",
-    "expression encoder 56", "SMIRK encoder", "SMIRK translator", "ArcFace", "MICA mapping", "emotion network",
-    "emotion MLP 153", "emotion MLP 156", "emotion MLP 281", "emotion MLP 284", "face recognition",
+    "expression encoder 56", "SMIRK encoder", "SMIRK translator", "ArcFace", "MICA mapping",
+    "emotion network resnet50", "emotion network swin_b", "emotion network emonet", "emotion network mobilenet_large",
+    "emotion network mobilenet_small", "emotion MLP 153", "emotion MLP 156", "emotion MLP 281", "emotion MLP 284",
+    "face recognition", "lip reading swish", "lip reading prelu",
 ]  # fmt: skip
 _VGGFACE2_PEOPLE = 8631
 _NETWORKS: Mapping[NetworkName, Callable[[], nn.Module]] = {
@@ -40,12 +43,18 @@ _NETWORKS: Mapping[NetworkName, Callable[[], nn.Module]] = {
     "SMIRK translator": SmirkTranslator,
     "ArcFace": ArcFace,
     "MICA mapping": MappingNetwork,
-    "emotion network": EmotionNetwork,
+    "emotion network resnet50": EmotionNetwork,
+    "emotion network swin_b": lambda: EmotionNetwork(backbone="swin_b"),
+    "emotion network emonet": lambda: EmotionNetwork(backbone="emonet"),
+    "emotion network mobilenet_large": lambda: EmotionNetwork(backbone="mobilenet_large"),
+    "emotion network mobilenet_small": lambda: EmotionNetwork(backbone="mobilenet_small"),
     "emotion MLP 153": lambda: EmotionMLP(153),
     "emotion MLP 156": lambda: EmotionMLP(156),
     "emotion MLP 281": lambda: EmotionMLP(281),
     "emotion MLP 284": lambda: EmotionMLP(284),
     "face recognition": lambda: ResNet50("caffe", _VGGFACE2_PEOPLE),
+    "lip reading swish": LipReading,
+    "lip reading prelu": lambda: LipReading("prelu"),
 }
 _COUNTER = "num_batches_tracked"
 """Of a batch norm, which old files lack and nothing that runs here reads."""

@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 
 from backend.networks.codes import ExpressionBranch
+from backend.networks.emotion_backbones import Backbone, backbone_of
+from backend.networks.lip_reading import Activation, activation_of
 from backend.weights.checkpoint_extras import extras
 from backend.weights.found import About, Found
 from backend.weights.matching import NetworkName, bad_weights, matched
@@ -23,6 +26,13 @@ _MLP_INPUTS: Mapping[int, NetworkName] = {
 _BRANCHES: Mapping[int, NetworkName] = {
     50: "expression encoder 50", 53: "expression encoder 53", 56: "expression encoder 56",
 }  # fmt: skip
+_EMOTION_NETWORKS: Mapping[Backbone, NetworkName] = {
+    "resnet50": "emotion network resnet50", "swin_b": "emotion network swin_b", "emonet": "emotion network emonet",
+    "mobilenet_large": "emotion network mobilenet_large", "mobilenet_small": "emotion network mobilenet_small",
+}  # fmt: skip
+_LIP_READERS: Mapping[Activation, NetworkName] = {"swish": "lip reading swish", "prelu": "lip reading prelu"}
+_SWIN_HEAD, _SWIN = re.compile(r"^swin\.head\."), re.compile(r"^swin\.")
+_LIP_READER = "frontend3D.0.weight"
 _ORIGINAL = "Add the file that the publisher gives out."
 
 
@@ -48,8 +58,10 @@ def networks(content: object, about: About) -> list[Found] | None:
         return [_smirk(tensors, about)]
     if any(str(name).startswith("mlp.model.") for name in tensors):
         return [_emotion_mlp(tensors, about)]
-    if {"backbone", "linear"} <= starts:
+    if {"backbone", "linear"} <= starts or "swin" in starts:
         return [_emotion_network(tensors, about)]
+    if any(str(name).endswith(_LIP_READER) for name in tensors):
+        return [_lip_reading(tensors, about)]
     if {"conv1.weight", "layer1.0.conv1.weight", "fc.weight"} <= set(tensors):
         return [_face_recognition(tensors, about)]
     return None
@@ -134,10 +146,29 @@ def _mica(content: Tensors, about: About) -> Found:
 
 
 def _emotion_network(tensors: Tensors, about: About) -> Found:
-    plain = {str(name).replace("linear.0.", "linear."): value for name, value in tensors.items()}
-    arrays = matched(about.file, "EMOCA's emotion network", {f".{name}": v for name, v in plain.items()
-                     if name.startswith(("backbone.", "linear."))}, {".": "emotion network"})  # fmt: skip
-    return Found("emotion_network", _without_dot(arrays), notes=_left(plain, ("backbone.", "linear.")))
+    """The published ones, ours, and EMOCA's Swin-B, which has its last layer within."""
+    plain = {_SWIN_HEAD.sub("linear.", str(name)): value for name, value in tensors.items()}
+    plain = {_SWIN.sub("backbone.", name): value for name, value in plain.items()}
+    kind = backbone_of({name.removeprefix("backbone.") for name in plain if name.startswith("backbone.")}) or "resnet50"
+    if kind != "emonet":  # SPECTRE's name for the same layer
+        plain = {name.replace("linear.0.", "linear."): value for name, value in plain.items()}
+    own = {f".{name}": value for name, value in plain.items() if name.startswith(("backbone.", "linear."))}
+    what = "EMOCA's emotion network" if kind == "resnet50" else f"an emotion network on {kind}"
+    arrays = matched(about.file, what, own, {".": _EMOTION_NETWORKS[kind]})
+    notes = _left(plain, ("backbone.", "linear."))
+    name = "" if kind == "resnet50" and about.model else kind  # EMOCA's lies in the folder of its model
+    return Found("emotion_network", _without_dot(arrays), name, {"backbone": kind}, notes)
+
+
+def _lip_reading(tensors: Tensors, about: About) -> Found:
+    """The front-end of a lip reader; what makes words of it stays in the file."""
+    start = next(str(name) for name in tensors if str(name).endswith(_LIP_READER)).removesuffix(_LIP_READER)
+    own = {str(name)[len(start) :]: value for name, value in tensors.items() if str(name).startswith(start)}
+    front = {f".{name}": value for name, value in own.items() if name.startswith(("frontend3D.", "trunk."))}
+    activation = activation_of(front)
+    arrays = matched(about.file, "the front-end of a lip reader", front, {".": _LIP_READERS[activation]})
+    left = _left(tensors, (f"{start}frontend3D.", f"{start}trunk."))
+    return Found("lip_reading", _without_dot(arrays), settings={"activation": activation}, notes=left)
 
 
 def _emotion_mlp(tensors: Tensors, about: About) -> Found:

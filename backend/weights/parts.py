@@ -20,9 +20,10 @@ indices int32, counters of networks int64:
 | emoca | E_flame.*, E_expression.*, E_detail.*, D_detail.*; settings `head_rotation` and `jaw`, true or false, say what E_expression gives |
 | smirk | encoder.*, and where the file has it translator.* |
 | mica | arcface.*, regressor.* |
-| emotion_network | backbone.*, linear.* |
+| emotion_network | backbone.*, linear.*; the setting `backbone` says which it is, the ResNet-50 where there is none |
 | emotion_mlp | model.* |
 | face_recognition | the ResNet-50 of VGGFace2, without a prefix |
+| lip_reading | frontend3D.*, trunk.*; the setting `activation` is swish or prelu |
 
 What comes out of an EMOCA checkpoint beside its networks has the name emoca, the mask its usual one, and stands behind
 files of their own kind. A part that is changed most lately is the one that is used where no name is asked for.
@@ -56,7 +57,7 @@ if TYPE_CHECKING:  # takes a second to load, and lists of parts need none of it
 PartKind = Literal[
     "flame2020", "flame2023", "flame2023_open", "head_template", "landmark_embedding", "mediapipe_embedding", "eyelids",
     "flame_masks", "albedo_space", "texture_data", "fixed_displacement", "uv_masks", "deca", "emoca", "smirk", "mica",
-    "emotion_network", "emotion_mlp", "face_recognition",
+    "emotion_network", "emotion_mlp", "face_recognition", "lip_reading",
 ]  # fmt: skip
 SUFFIX = ".safetensors"
 FORMAT = 1

@@ -8,6 +8,8 @@ numpy, chumpy, scipy.sparse and torch would build becomes plain arrays.
 from __future__ import annotations
 
 import errno
+import gzip
+import io
 import math
 import os
 import pickle
@@ -32,6 +34,8 @@ MAX_FILE_BYTES = 16 << 30
 """Largest file whose arrays are read one by one: checkpoints with all that training leaves in them have some GiB."""
 MAX_PICKLE_BYTES = 1 << 30
 """Largest description of tensors in such a file; the published ones have less than 1 MiB."""
+MAX_PICKLES_BYTES = 1 << 26
+"""Largest file of several pickles, unpacked: landmarks or a segmentation of one picture."""
 _LEGACY_START_BYTES = 32
 _PORTION = 1 << 24
 _REMEDY = "Download the file anew from its publisher; if it is the original, it is of a kind Mien does not know."
@@ -98,6 +102,37 @@ def load_restricted(path: str | os.PathLike[str], *, code: ErrorCode = ErrorCode
             raise MienError(ErrorCode.TOO_LARGE, f"{path} is larger than any such file.", _REMEDY, details)
         with open(path, "rb") as file:
             return _read(file, None)
+
+
+def load_pickles(path: str | os.PathLike[str], *, code: ErrorCode = ErrorCode.BAD_HEAD) -> list[object]:
+    """Read all pickles that stand one behind the other in a small file, compressed with gzip or not.
+
+    Args:
+        path: file to read.
+        code: as for `load_restricted`.
+
+    Returns:
+        What each holds, as `load_restricted` has it.
+
+    Raises:
+        MienError: as `load_restricted` does.
+    """
+    details: dict[str, object] = {"path": str(path)}
+    with _explained(path, code):
+        with open(path, "rb") as file:
+            packed = file.read(2) == b"\x1f\x8b"
+            file.seek(0)
+            try:
+                data = (gzip.GzipFile(fileobj=file) if packed else file).read(MAX_PICKLES_BYTES + 1)
+            except gzip.BadGzipFile as error:
+                raise zlib.error from error
+        if len(data) > MAX_PICKLES_BYTES:
+            raise MienError(ErrorCode.TOO_LARGE, f"{path} is larger than any such file.", _REMEDY, details)
+        stream = io.BytesIO(data)
+        contents = []
+        while stream.tell() < len(data):
+            contents.append(plain(_load(stream, None)))
+        return contents
 
 
 @contextmanager

@@ -42,6 +42,7 @@ class ErrorCode(StrEnum):
     SHOTS_FAILED = "shots_failed"
     BAD_PROFILE = "bad_profile"
     BAD_WEIGHTS = "bad_weights"
+    BAD_STUDY = "bad_study"
 
 
 def _exit_codes() -> dict[ErrorCode, int]:

@@ -11,9 +11,17 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from backend.heads import load_head
 from blender_addon.contract.errors import ErrorCode, MienError
+from training.datasets.afew_va import afew_va
+from training.datasets.aff_wild2 import aff_wild2
+from training.datasets.affectnet import affectnet
+from training.datasets.augmentation import AUGMENTATIONS, Augmented
+from training.datasets.augmentation import Name as AugmentationName
 from training.datasets.faces import FACE_KEYS, Faces
 from training.datasets.rings import Rings
 from training.datasets.together import Together
+from training.datasets.vggface2 import vggface2
+from training.datasets.voxceleb2 import voxceleb2
+from training.evaluation.code_faces import codes
 from training.synthetic.dataset import SyntheticFaces
 from training.synthetic.on_disk import StoredFaces
 
@@ -25,6 +33,7 @@ def dataset(settings: Settings | Sequence[Settings]) -> Faces:
 
     An entry names a `kind` and what that kind's function here takes. Any entry may also have
 
+    * `augmentation` (`emotion`, `emoca` or `none`), with `augmentation_seed` and `geometric`, see `Augmented`;
     * `pictures_a_ring`: items are rings of so many pictures of one person, `ring_seed` chooses them;
     * `weight`, in a list: how often the dataset is drawn in relation to the others (see `sampling.sampler`).
 
@@ -49,6 +58,13 @@ def dataset(settings: Settings | Sequence[Settings]) -> Faces:
     return Together(parts, None if None in weights else weights, FACE_KEYS if len(kinds) > 1 else None)
 
 
+def augmented_dataset(
+    made: Faces, name: AugmentationName, seed: int = 0, geometric: bool | None = None
+) -> Faces:
+    """A dataset under a named augmentation; itself for `none`. See `Augmented`."""
+    return made if name == "none" else Augmented(made, AUGMENTATIONS[name], seed, geometric)
+
+
 def synthetic(
     *, people: int, pictures: int, seed: int = 0, first_person: int = 0, head: str = "open"
 ) -> SyntheticFaces:
@@ -61,9 +77,15 @@ def stored(*, folder: Path) -> StoredFaces:
     return StoredFaces(folder)
 
 
-_KINDS: Mapping[str, Callable[..., Faces]] = {"synthetic": synthetic, "stored": stored}
+_KINDS: Mapping[str, Callable[..., Faces]] = {
+    "synthetic": synthetic, "stored": stored, "affectnet": affectnet, "afew_va": afew_va, "aff_wild2": aff_wild2,
+    "vggface2": vggface2, "voxceleb2": voxceleb2, "codes": codes,
+}  # fmt: skip
 _KINDS_REMEDY = f"Kinds are {', '.join(_KINDS)}."
-_EVERY_KIND = {"kind": str, "pictures_a_ring": int, "ring_seed": int}
+_EVERY_KIND = {
+    "kind": str, "augmentation": AugmentationName, "augmentation_seed": int, "geometric": bool | None,
+    "pictures_a_ring": int, "ring_seed": int,
+}  # fmt: skip
 
 
 def _one(settings: Settings) -> Faces:
@@ -71,6 +93,8 @@ def _one(settings: Settings) -> Faces:
     given = dict(settings)
     about = {key: _value(str(kind), key, given.pop(key), hint) for key, hint in _EVERY_KIND.items() if key in given}
     made = _KINDS[kind](**_arguments(kind, given))
+    made = augmented_dataset(made, about.get("augmentation", "none"), about.get("augmentation_seed", 0),
+                             about.get("geometric"))  # fmt: skip
     return Rings(made, about["pictures_a_ring"], about.get("ring_seed", 0)) if "pictures_a_ring" in about else made
 
 
@@ -109,6 +133,10 @@ def _value(kind: str, key: str, value: object, hint: Any) -> Any:
         if value in choices:
             return value
         raise _usage(f"{key} of a dataset of kind {kind} cannot be {value!r}.", f"It can be {_listed(choices)}.")
+    if origin is tuple and isinstance(value, list | tuple) and len(value) == len(choices):
+        return tuple(_value(kind, key, each, choice) for each, choice in zip(value, choices, strict=True))
+    if origin is not None:
+        raise _usage(f"{key} of a dataset of kind {kind} cannot be {value!r}.", f"Give {len(choices)} numbers.")
     if hint is Path and isinstance(value, str | Path) and str(value):
         return Path(value).expanduser()
     if hint is float and isinstance(value, int | float) and not isinstance(value, bool):

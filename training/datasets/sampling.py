@@ -10,6 +10,8 @@ import numpy as np
 import torch.distributed
 from torch.utils.data import Dataset, Sampler
 
+from training.datasets.augmentation import Augmented
+from training.datasets.balanced import balanced_weights
 from training.datasets.faces import Faces
 from training.synthetic.on_disk import KEPT_FILES, StoredFaces
 
@@ -126,8 +128,8 @@ def sampler(dataset: Faces | Dataset, seed: int = 0, *, balanced: bool = False) 
     Raises:
         MienError: USAGE where `balanced` is asked for and nothing has a label.
     """
-    from training.datasets.balanced import balanced_weights
-
+    while isinstance(dataset, Augmented):
+        dataset = dataset.dataset
     own = getattr(dataset, "item_weights", lambda: None)()
     if balanced:
         return EpochSampler(Weighted(balanced_weights(dataset)), len(dataset), seed)

@@ -21,7 +21,7 @@ def add_demonstrate(commands: argparse._SubParsersAction) -> None:
     out = "where everything is kept (runs/demonstration)"
     parser.add_argument("--out", type=named, default="runs/demonstration", metavar="DIR", help=out)
     parser.add_argument("--report", type=named, metavar="FILE", help="the text that is written (DIR/RESULTS.md)")
-    parser.add_argument("--people", type=positive, help="how many people are trained with (1500)")
+    parser.add_argument("--people", type=positive, help="how many people are trained with (3000)")
     parser.set_defaults(run=_demonstrate)
 
 
@@ -31,8 +31,9 @@ def _demonstrate(options: argparse.Namespace) -> int:
     require_packages()
     from backend.terminal import put
     from blender_addon.contract.files import atomic_write
+    from training.demonstration.plan import Plan
     from training.demonstration.report import report
-    from training.demonstration.run import Demonstration, Plan
+    from training.demonstration.run import Demonstration
 
     plan = Plan(people=options.people) if options.people else Plan()
     out = Path(options.out)

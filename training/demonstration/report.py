@@ -6,11 +6,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from training.demonstration.judging import Felt, Judged
+from training.demonstration.plan import Step
 from training.demonstration.run import Demonstrated
 
-_STEPS = {
-    "faces": "make the faces", "emotion": "train the emotion network", "other": "train the second emotion network",
-    "coarse": "teach the coarse encoder", "emoca_without": "EMOCA coarse without the emotion loss",
+_STEPS: dict[Step, str] = {
+    "faces": "make the faces", "coarse": "teach the coarse encoder", "emotion": "train the emotion network",
+    "other": "train the second emotion network", "emoca_without": "EMOCA coarse without the emotion loss",
     "emoca": "EMOCA coarse with it",
 }  # fmt: skip
 
@@ -29,10 +30,9 @@ def _setting(found: Demonstrated) -> Iterable[str]:
     plan = found.plan
     yield (
         f"Device: {found.device}, {found.cores} cores. Seed {plan.seed}. Training faces: {plan.people} people of "
-        f"{plan.pictures} pictures each; tested with {plan.tested} other people ({found.emotion['emotion']['faces']} "
-        "pictures). All networks begin at random; encoders and the emotion network are MobileNetV3-Large, not the "
-        "paper's ResNet-50, so that two cores are enough. Nothing here says how well anything works on photos of real "
-        "people."
+        f"{plan.pictures} pictures each; tested with {plan.tested} other people ({found.emotion['emotion'].faces} "
+        f"pictures). All networks begin at random and are {plan.backbone}, not the paper's ResNet-50, so that two "
+        "cores are enough. Nothing here says how well anything works on photos of real people."
     )
 
 
@@ -43,12 +43,14 @@ def _emotion(found: Demonstrated) -> Iterable[str]:
         "flatter."
     )
     heads = ["network", "accuracy", "V-PCC", "V-CCC", "V-RMSE", "V-SAGR", "A-PCC", "A-CCC", "A-RMSE", "A-SAGR"]
-    names = {"emotion": "MobileNetV3-Large (in the loss)", "other": "MobileNetV3-Small (judges only)"}
+    names = {"emotion": "that of the loss", "other": "another, with another seed, that only judges"}
     rows = []
     for name, title in names.items():
-        said = found.emotion[name]
-        numbers = [said[which][key] for which in ("valence", "arousal") for key in ("pcc", "ccc", "rmse", "sagr")]
-        rows.append([title, _number(said["accuracy"]), *map(_number, numbers)])
+        told = found.emotion[name]
+        numbers = [
+            getattr(which, key) for which in (told.valence, told.arousal) for key in ("pcc", "ccc", "rmse", "sagr")
+        ]
+        rows.append([title, _number(told.accuracy), *map(_number, numbers)])
     yield _table(heads, rows)
 
 
@@ -86,15 +88,14 @@ def _encoder(name: str, judged: Judged) -> list[str]:
 
 
 def _time(found: Demonstrated) -> Iterable[str]:
-    rows = [[_STEPS.get(name, name), f"{seconds / 60:.1f}"] for name, seconds in found.seconds.items()]
-    yield _table(["step", "minutes"], [*rows, ["all", f"{sum(found.seconds.values()) / 60:.1f}"]])
-    yield "A training step, and where its time goes:"
-    parts = ("data", "encoder", "render", "losses", "backward", "optimiser")
-    rows = [
-        [name, f"{speed.pictures_per_second:.1f}", *(f"{speed.shares.get(part, 0):.0%}" for part in parts)]
-        for name, speed in found.speed.items()
-    ]
-    yield _table(["stage", "pictures/s", *parts], rows)
+    yield "Each network is trained on one core, so that as many are trained at once as there are cores."
+    yield _table(["step", "minutes"], [[title, f"{found.minutes[step]:.1f}"] for step, title in _STEPS.items()])
+    speed = found.speed
+    yield (
+        f"A training step of EMOCA coarse with the emotion loss, batch {speed.batch}, all cores: "
+        f"{speed.pictures_per_second:.1f} pictures/s. Where its time goes:"
+    )
+    yield _table(list(speed.shares), [[f"{share:.0%}" for share in speed.shares.values()]])
 
 
 def _number(value: float) -> str:

@@ -5,43 +5,36 @@ from __future__ import annotations
 
 from torch import nn
 
+from backend.networks.emonet import published_state
 from backend.networks.emotion import EmotionNetwork
-from backend.networks.emotion_backbones import Backbone
+from backend.networks.emotion_backbones import backbone_of
 from blender_addon.contract.errors import ErrorCode, MienError
 from training.model.starting import begin, weights
 
-_SIGNS: tuple[tuple[str, Backbone], ...] = (
-    ("backbone.patch_embed.proj.weight", "swin_b"),
-    ("backbone.conv1x1_input_emo_2.weight", "emonet"),
-    ("backbone.layer1.0.conv1.weight", "resnet50"),
-)
+_START = "backbone."
 
 
 def emotion_network(source: str) -> EmotionNetwork:
     """An emotion network by a kind of the store or the path of a checkpoint; its backbone is seen from the names.
 
+    Args:
+        source: see `weights`; the published `emonet_8.pth` is one, too.
+
     Raises:
         MienError: MISSING_FILE, BAD_WEIGHTS.
     """
     tensors = weights(source)
-    for sign, name in _SIGNS:
-        if sign in tensors:
-            return _loaded(name, tensors, source)
-    for name in ("mobilenet_large", "mobilenet_small"):
-        network = EmotionNetwork(backbone=name)
-        width = tensors.get("linear.weight")
-        if width is not None and width.shape == network.linear.weight.shape:
-            return _loaded(name, tensors, source)
-    message = f"{source} is no emotion network."
-    raise MienError(ErrorCode.BAD_WEIGHTS, message, "Name a checkpoint of 'mien train emotion-network'.")
+    if backbone_of({key.removeprefix("module.") for key in tensors}) == "emonet":
+        tensors = published_state(tensors)
+    name = backbone_of({key.removeprefix(_START) for key in tensors if key.startswith(_START)})
+    if name is None:
+        message = f"{source} is no emotion network."
+        raise MienError(ErrorCode.BAD_WEIGHTS, message, "Name a checkpoint of 'mien train emotion-network'.")
+    network = EmotionNetwork(backbone=name)
+    begin(network, tensors, "", source)
+    return network.eval()
 
 
 def frozen_emotion(source: str) -> nn.Module:
     """Its backbone alone: crops (B, 3, 224, 224) -> features (B, C). Frozen by whoever uses it."""
     return emotion_network(source).backbone
-
-
-def _loaded(name: Backbone, tensors: dict, source: str) -> EmotionNetwork:
-    network = EmotionNetwork(backbone=name)
-    begin(network, tensors, "", source)
-    return network.eval()

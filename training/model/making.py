@@ -16,7 +16,6 @@ from training.model.face import FaceModel
 from training.rendering.uv import UVSpace
 from training.synthetic.albedo import skin_albedo
 
-
 Albedo = Literal["auto", "skins"]
 """`skins`: the space of the synthetic skins, whose codes synthetic pictures have. `auto`: that for the open head, and
 for FLAME the space that the user brought."""

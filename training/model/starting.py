@@ -9,14 +9,19 @@ from typing import get_args
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from backend.weights.parts import PartKind, find
 from backend.weights.restricted import open_restricted
 from backend.weights.stored import readable
 from blender_addon.contract.errors import ErrorCode, MienError
+from blender_addon.contract.files import file_error
 
 _WRAPPERS = ("deca.",)
+_DERIVED = ("num_batches_tracked", "relative_position_index", "attn_mask")
+"""Buffers that files may lack: batch norms' counters, and what follows from a Swin transformer's sizes."""
 
 
 def weights(source: str) -> dict[str, Tensor]:
@@ -24,7 +29,7 @@ def weights(source: str) -> dict[str, Tensor]:
 
     Args:
         source: a kind of the store, with a name where there are several (`emoca:EMOCA_v2`), or the path of a
-            checkpoint of `torch.save`, with or without a table `state_dict`.
+            checkpoint of `torch.save`, with or without a table `state_dict`, or of a file of safetensors.
 
     Raises:
         MienError: MISSING_FILE; BAD_WEIGHTS where the file holds no tensors, or would run something.
@@ -47,8 +52,8 @@ def begin(module: nn.Module, tensors: Mapping[str, Tensor], prefix: str, source:
     """
     own = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
     state = module.state_dict()
-    counters = {name: value for name, value in state.items() if name.endswith("num_batches_tracked")}
-    given = counters | {name: value for name, value in own.items() if name in state}
+    derived = {name: value for name, value in state.items() if name.endswith(_DERIVED)}
+    given = derived | {name: value for name, value in own.items() if name in state}
     missing = [name for name in state if name not in given]
     different = [name for name in given if given[name].shape != state[name].shape]
     if missing or different:
@@ -60,6 +65,8 @@ def begin(module: nn.Module, tensors: Mapping[str, Tensor], prefix: str, source:
 
 
 def _checkpoint(path: Path) -> dict[str, Tensor]:
+    if path.suffix == ".safetensors":
+        return _safetensors(path)
     with open_restricted(path, code=ErrorCode.BAD_WEIGHTS) as content:
         inner = content.get("state_dict") if isinstance(content, Mapping) else None
         tables = inner if isinstance(inner, Mapping) else content
@@ -67,6 +74,17 @@ def _checkpoint(path: Path) -> dict[str, Tensor]:
     if not found:
         raise MienError(ErrorCode.BAD_WEIGHTS, f"{path} holds no weights.", "Name a checkpoint.", {"path": str(path)})
     return found
+
+
+def _safetensors(path: Path) -> dict[str, Tensor]:
+    try:
+        path.stat()
+        return load_file(path)
+    except OSError as error:
+        raise file_error(path, error, "read") from error
+    except SafetensorError as error:
+        message = f"{path} is damaged or only part of a file."
+        raise MienError(ErrorCode.BAD_WEIGHTS, message, "Download it again.", {"path": str(path)}) from error
 
 
 def _flat(tables: object) -> list[tuple[str, object]]:

@@ -14,12 +14,21 @@ from backend.networks.codes import ExpressionBranch
 from backend.networks.emotion_backbones import Backbone
 from training.losses.emotion import FeatureMetric, feature_loss
 from training.losses.landmarks import eye_closure_loss, landmark_loss, lip_closure_loss, mouth_corner_loss
+from training.losses.lip_reading import LipFeatures, LipMetric
+from training.losses.mediapipe import LidPairs
 from training.losses.photometric import photometric_loss
 from training.losses.regularisers import code_loss
 from training.model.encoder import face_encoder
 from training.model.face import Face, FaceModel
 from training.model.layout import CodeLayout, FaceCode, true_code
 from training.rendering.renderer import Render
+from training.stages.emoca_v2 import (
+    LIP_READING,
+    lip_reading_term,
+    mediapipe_points,
+    mediapipe_terms,
+    wants_mediapipe,
+)
 from training.stages.stage import Batch, OptimiserSettings, Stage
 
 Coarse = Literal["network", "truth"]
@@ -43,7 +52,9 @@ class EmocaCoarseSettings:
         jaw: and the jaw.
         metric: distance of emotion features; `l2` is the paper's.
         mask: where pictures are compared: on the rendered face (the paper's), or on the photo's own mask.
-        weights: of the terms.
+        weights: of the terms. EMOCA v2's (`training.stages.emoca_v2`) are worked out only where they are named.
+        lids: which points of the lids `mediapipe_eyes` pairs.
+        lip_metric: distance of what the lip reader sees.
     """
 
     coarse: Coarse = "network"
@@ -53,6 +64,8 @@ class EmocaCoarseSettings:
     metric: FeatureMetric = "l2"
     mask: Mask = "render"
     weights: Mapping[str, float] = field(default_factory=lambda: dict(PAPER_WEIGHTS))
+    lids: LidPairs = "published"
+    lip_metric: LipMetric = "l2"
 
 
 class EmocaCoarseStage(Stage):
@@ -67,9 +80,10 @@ class EmocaCoarseStage(Stage):
         layout: of its codes.
         emotion: crops (B, 3, 224, 224) -> features (B, C): the backbone of an emotion network, frozen here. None only
             where the emotion term has no weight.
+        lips: the lip reader, frozen here; None only where its term has no weight.
 
     Raises:
-        ValueError: the emotion term has a weight and there is no network.
+        ValueError: a term that needs a network has a weight, and there is no network.
     """
 
     def __init__(
@@ -79,10 +93,13 @@ class EmocaCoarseStage(Stage):
         model: FaceModel,
         layout: CodeLayout,
         emotion: nn.Module | None,
+        lips: LipFeatures | None = None,
     ) -> None:
         super().__init__(settings.weights, optimiser)
         if emotion is None and settings.weights.get("emotion"):
             raise ValueError("the emotion term needs an emotion network")
+        if lips is None and settings.weights.get(LIP_READING):
+            raise ValueError("the lip-reading term needs a lip reader")
         self.settings, self.layout = settings, layout
         self.branch = ExpressionBranch(settings.head_rotation, settings.jaw)
         self.deca = nn.Module()
@@ -90,9 +107,9 @@ class EmocaCoarseStage(Stage):
             self.deca.E_flame = face_encoder(settings.backbone, layout.coarse)
             self.freeze(self.deca.E_flame)
         self.deca.E_expression = face_encoder(settings.backbone, layout.moving(self.branch))
-        self.model, self.emotion = model, emotion
-        self.freeze(*(part for part in (model, emotion) if part is not None))
-        self.leave_out("model", "emotion")
+        self.model, self.emotion, self.lips = model, emotion, lips
+        self.freeze(*(part for part in (model, emotion, lips) if part is not None))
+        self.leave_out("model", "emotion", "lips")
 
     @property
     def published(self) -> Mapping[str, object]:
@@ -104,21 +121,26 @@ class EmocaCoarseStage(Stage):
             coarse = true_code(batch, self.layout)
         else:
             with torch.no_grad():
-                coarse = self.layout.split(self.deca.E_flame(batch["image"]))
-        return self.layout.with_expression(coarse, self.deca.E_expression(batch["image"]), self.branch)
+                coarse = self.layout.split(self.deca.E_flame(batch["image"]).float())
+        return self.layout.with_expression(coarse, self.deca.E_expression(batch["image"]).float(), self.branch)
 
     def rendered(self, batch: Batch) -> tuple[FaceCode, Face, Render]:
         """Code, posed head and lit render of each picture."""
         with self.clock.part("encoder"):
             code = self.code(batch)
-        with self.clock.part("render"):
+        with self.clock.part("render"), self.exactly():
             face = self.model.face(code)
             return code, face, self.model.render(face, code)
 
     def terms(self, batch: Batch) -> dict[str, Tensor]:
         code, face, render = self.rendered(batch)
         with self.clock.part("losses"):
-            return self._terms(batch, code, face, render)
+            terms = self._terms(batch, code, face, render)
+            if self.emotion is not None:
+                terms["emotion"] = self._emotion(render.image * render.mask, batch["image"])
+            if self.lips is not None:
+                terms[LIP_READING] = lip_reading_term(self.lips, batch, face, render, self.settings.lip_metric)
+            return terms
 
     def _terms(self, batch: Batch, code: FaceCode, face: Face, render: Render) -> dict[str, Tensor]:
         photo, points = batch["image"], batch["landmarks"]
@@ -131,14 +153,16 @@ class EmocaCoarseStage(Stage):
             "landmarks": landmark_loss(face.landmarks, points),
             "expression": code_loss(code.expression),
         }
-        if self.emotion is not None:
-            terms["emotion"] = self._emotion(render.image * render.mask, photo)
+        if wants_mediapipe(self.weights):
+            with self.exactly():
+                found = mediapipe_points(self.model, face, code)
+            terms |= mediapipe_terms(found, batch["mediapipe"], self.settings.lids)
         return terms
 
     def _emotion(self, render: Tensor, photo: Tensor) -> Tensor:
         with torch.no_grad():
-            felt = self.emotion(photo)
-        return feature_loss(self.emotion(render.clamp(0, 1)), felt, self.settings.metric)
+            felt = self.emotion(photo).float()
+        return feature_loss(self.emotion(render.clamp(0, 1)).float(), felt, self.settings.metric)
 
     @torch.no_grad()
     def pictures(self, batch: Batch) -> dict[str, Tensor]:

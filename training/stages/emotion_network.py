@@ -61,8 +61,8 @@ class EmotionNetworkStage(Stage):
 
     def terms(self, batch: Batch) -> dict[str, Tensor]:
         with self.clock.part("encoder"):
-            found = readout(self(self._seen(batch)))
-        with self.clock.part("losses"):
+            found = readout(self(self._seen(batch)).float())
+        with self.clock.part("losses"), self.exactly():
             truth = EmotionTruth(batch["label"], batch["valence"], batch["arousal"])
             parts = valence_arousal_losses(*_with_places(found, truth))
             weights = shaken(len(parts)) if self.training else torch.full((len(parts),), 1 / len(parts))

@@ -10,8 +10,9 @@ from torch import nn
 
 from backend.networks.codes import DETAIL
 from backend.networks.detail_decoder import DetailDecoder
-from backend.networks.emotion_backbones import Backbone
+from backend.networks.emotion_backbones import Backbone, backbone_state
 from blender_addon.contract.errors import ErrorCode, MienError
+from training.losses.lip_reading import load_lip_features
 from training.model.emotion import frozen_emotion
 from training.model.encoder import clone_expression, face_encoder
 from training.model.face import FaceModel
@@ -23,6 +24,8 @@ from training.stages.deca_coarse import DecaCoarseSettings, DecaCoarseStage
 from training.stages.deca_detail import DecaDetailSettings, DecaDetailStage
 from training.stages.emoca_coarse import EmocaCoarseSettings, EmocaCoarseStage
 from training.stages.emoca_detail import EmocaDetailSettings, EmocaDetailStage
+from training.stages.emoca_v2 import LIP_READING
+from training.stages.emotion_mlp import EmotionMLPSettings, EmotionMLPStage
 from training.stages.emotion_network import EmotionNetworkSettings, EmotionNetworkStage
 from training.stages.stage import Stage
 from training.trainer.configuration import Configuration, StageName
@@ -64,7 +67,9 @@ def start(configuration: Configuration, places: Places, also: tuple[str, ...] = 
 def _emotion_network(configuration: Configuration) -> Stage:
     settings = filled(EmotionNetworkSettings, configuration.model, "model")
     stage = EmotionNetworkStage(settings, configuration.optimiser)
-    start(configuration, {"backbone": (stage.backbone, "backbone."), "faces": (stage.backbone, "")})
+    start(configuration, {"faces": (stage.backbone, "")}, also=("backbone",))
+    if source := configuration.start.get("backbone"):
+        begin(stage.backbone, backbone_state(settings.backbone, weights(source)), "", source)
     return stage
 
 
@@ -72,9 +77,10 @@ def _emoca_coarse(configuration: Configuration) -> Stage:
     settings = filled(EmocaCoarseSettings, configuration.model, "model")
     felt = configuration.start.get("emotion")
     emotion = None if felt is None else frozen_emotion(felt)
+    lips = load_lip_features() if settings.weights.get(LIP_READING) else None
     model, layout = _head(configuration)
     with _wanting("Set start.emotion, or weights.emotion to 0."):
-        stage = EmocaCoarseStage(settings, configuration.optimiser, model, layout, emotion)
+        stage = EmocaCoarseStage(settings, configuration.optimiser, model, layout, emotion, lips)
     places = {"expression": (stage.deca.E_expression, "E_expression.")}
     if settings.coarse == "network":
         places["coarse"] = (stage.deca.E_flame, "E_flame.")
@@ -82,6 +88,13 @@ def _emoca_coarse(configuration: Configuration) -> Stage:
     if settings.coarse == "network" and "expression" not in configuration.start:
         clone_expression(stage.deca.E_flame, stage.deca.E_expression, layout, stage.branch)
     _carry_detail(configuration, stage, settings.backbone, layout)
+    return stage
+
+
+def _emotion_mlp(configuration: Configuration) -> Stage:
+    settings = filled(EmotionMLPSettings, configuration.model, "model")
+    stage = EmotionMLPStage(settings, configuration.optimiser, configuration.seed)
+    start(configuration, {"mlp": (stage.mlp, "mlp.")})
     return stage
 
 
@@ -155,6 +168,7 @@ def _carry_detail(configuration: Configuration, stage: Stage, backbone: Backbone
 
 MAKERS: dict[StageName, Callable[[Configuration], Stage]] = {
     "emotion-network": _emotion_network,
+    "emotion-mlp": _emotion_mlp,
     "emoca-coarse": _emoca_coarse,
     "deca-coarse": _deca_coarse,
     "deca-detail": _deca_detail,

@@ -6,7 +6,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import lightning
 import torch
@@ -22,12 +22,15 @@ class OptimiserSettings:
     """Adam, as the papers train with.
 
     Attributes:
-        learning_rate: of Adam; no schedule.
+        learning_rate: of Adam.
         weight_decay: 0 in the papers.
+        schedule: `constant` in the papers. `one-cycle` (Smith and Topin 2018) rises to the learning rate and falls to
+            nothing by the last step, with which networks that begin at random learn in far fewer steps.
     """
 
     learning_rate: float = 1e-4
     weight_decay: float = 0.0
+    schedule: Literal["constant", "one-cycle"] = "constant"
 
 
 class Stage(lightning.LightningModule):
@@ -62,6 +65,13 @@ class Stage(lightning.LightningModule):
             module.eval()
         return self
 
+    def lay_out(self) -> Stage:
+        """Put the channels of pictures last, which convolutions are faster with; one over time as well has no such."""
+        for tensor in (*self.parameters(), *self.buffers()):
+            if tensor.ndim == 4:
+                tensor.data = tensor.data.contiguous(memory_format=torch.channels_last)
+        return self
+
     @property
     def published(self) -> Mapping[str, object]:
         """What `cfg.yaml` beside a checkpoint says of its model, by the published names; empty where there is none.
@@ -84,6 +94,11 @@ class Stage(lightning.LightningModule):
         unsaved = self._unsaved or ("\0",)
         kept = {name: value for name, value in super().state_dict().items() if name.startswith(unsaved)}
         return super().load_state_dict({**kept, **state}, strict, assign)
+
+    def exactly(self) -> torch.autocast:
+        """Context in which nothing is rounded to half precision: for heads, renders and losses, whatever the
+        trainer's precision is; networks alone may be."""
+        return torch.autocast(self.device.type, enabled=False)
 
     @abstractmethod
     def terms(self, batch: Batch) -> dict[str, Tensor]:
@@ -114,18 +129,27 @@ class Stage(lightning.LightningModule):
         """The loss of a batch of other pictures."""
         return self._loss("validation", batch)
 
-    def configure_optimizers(self) -> torch.optim.Optimizer:
+    def adam(self) -> torch.optim.Optimizer:
         """Adam over all that is not frozen."""
         trained = [parameter for parameter in self.parameters() if parameter.requires_grad]
         how = self.optimiser
         return torch.optim.Adam(trained, lr=how.learning_rate, weight_decay=how.weight_decay)
+
+    def configure_optimizers(self) -> Any:
+        """Adam, and how its learning rate changes; lightning asks for it."""
+        adam = self.adam()
+        if self.optimiser.schedule == "constant":
+            return adam
+        steps = int(self.trainer.estimated_stepping_batches)
+        cycle = torch.optim.lr_scheduler.OneCycleLR(adam, self.optimiser.learning_rate, total_steps=steps)
+        return {"optimizer": adam, "lr_scheduler": {"scheduler": cycle, "interval": "step"}}
 
     def _loss(self, part: str, batch: Batch) -> Tensor:
         batch = laid_out(batch)
         terms = self.terms(batch)
         loss = self.total(terms)
         logged = {f"{part}/{name}": value.detach() for name, value in terms.items()} | {f"{part}/loss": loss.detach()}
-        self.log_dict(logged, on_step=part == "train", on_epoch=part != "train", batch_size=len(batch["image"]),
+        self.log_dict(logged, on_step=part == "train", on_epoch=part != "train", batch_size=len(batch["label"]),
                       sync_dist=part != "train")  # fmt: skip
         if part == "train":
             self.log("loss", loss.detach(), prog_bar=True, logger=False)
@@ -134,7 +158,7 @@ class Stage(lightning.LightningModule):
 
 def flat(batch: Batch) -> Batch:
     """Rings (B, K, ...) as rows (B*K, ...); other batches as they are."""
-    if batch["image"].ndim == 4:
+    if batch["label"].ndim == 1:
         return batch
     return {name: values.flatten(0, 1) for name, values in batch.items()}
 
@@ -142,4 +166,6 @@ def flat(batch: Batch) -> Batch:
 def laid_out(batch: Batch) -> Batch:
     """Rows, with pictures as convolutions like them best: channels last is 1.3 to 2.5 times faster on a CPU."""
     batch = flat(batch)
+    if "image" not in batch:  # codes alone
+        return batch
     return batch | {"image": batch["image"].contiguous(memory_format=torch.channels_last)}

@@ -131,8 +131,8 @@ class StoredFaces(Dataset[dict[str, Tensor]]):
 
 def _description(faces: SyntheticFaces, per_file: int) -> dict[str, object]:
     return {
-        "format": _FORMAT, "head": faces.head.sha256, "people": faces.people, "pictures": faces.pictures,
-        "seed": faces.seed, "first_person": faces.first_person, "per_file": per_file,
+        "format": _FORMAT, "head": faces.head.sha256, "revision": faces.head.revision, "people": faces.people,
+        "pictures": faces.pictures, "seed": faces.seed, "first_person": faces.first_person, "per_file": per_file,
     }  # fmt: skip
 
 

@@ -164,14 +164,17 @@ def _beside(path: Path, base: str) -> Path:
 
 
 def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Two tables as one; where both have an entry that is no table, the one above wins, and null takes it away."""
+    """Two tables as one; where both have an entry that is no table, the one above wins, and null takes it away.
+
+    So does a table that says what `kind` it is: a dataset has nothing of the one in whose place it stands.
+    """
     result = dict(below)
     for name, value in above.items():
         if value is None:  # takes the entry below away
             result.pop(name, None)
             continue
         known = result.get(name)
-        both = isinstance(known, Mapping) and isinstance(value, Mapping)
+        both = isinstance(known, Mapping) and isinstance(value, Mapping) and "kind" not in value
         result[name] = merged(known, value) if both else value  # type: ignore[arg-type]
     return result
 

@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
+import sys
+
 import lightning
 import torch
 from torch.utils.data import DataLoader, Sampler
 
 from backend.device import available_cores
-from training.datasets.choice import dataset
+from training.datasets.choice import augmented_dataset, dataset
 from training.datasets.faces import Faces, set_epoch
+from training.datasets.report import reports
 from training.datasets.sampling import sampler
 from training.trainer.configuration import Configuration
 
@@ -25,8 +28,17 @@ class RunData(lightning.LightningDataModule):
         super().__init__()
         self._configuration = configuration
         data = configuration.data
-        self.trained = dataset(data.train)
+        self.trained = augmented_dataset(dataset(data.train), data.augmentation, configuration.seed)
         self.looked_at = dataset(data.validation)
+        self._told: set[str] = set()
+
+    def setup(self, stage: str) -> None:
+        """Say what the datasets lack."""
+        self._tell()
+
+    def teardown(self, stage: str) -> None:
+        """Say what was found damaged meanwhile."""
+        self._tell()
 
     def train_dataloader(self) -> DataLoader:
         """In a new order each epoch, drawn from the seed; a last batch that is not full is left out."""
@@ -36,6 +48,15 @@ class RunData(lightning.LightningDataModule):
     def val_dataloader(self) -> DataLoader:
         """In order."""
         return self._loader(self.looked_at, None, drop_last=False)
+
+    def _tell(self) -> None:
+        """What is to be told of the datasets and was not yet."""
+        if self.trainer is not None and not self.trainer.is_global_zero:
+            return
+        for report in map(str, reports(self.trained) + reports(self.looked_at)):
+            if report not in self._told:
+                self._told.add(report)
+                sys.stderr.write(f"{report}\n")
 
     def _loader(self, items: Faces, sampler: Sampler[int] | None, *, drop_last: bool) -> DataLoader:
         how = self._configuration.trainer

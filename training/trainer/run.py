@@ -4,14 +4,11 @@
 from __future__ import annotations
 
 import json
-import logging
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import lightning
-import torch
 import yaml
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
@@ -23,6 +20,7 @@ from training.stages.making import make_stage
 from training.stages.stage import Stage
 from training.trainer.configuration import Configuration, TrainerSettings
 from training.trainer.data import Epochs, RunData
+from training.trainer.lightning_manners import quiet, stoppable
 from training.trainer.pictures import PictureGrids
 
 CONFIGURATION = "run.yaml"
@@ -72,16 +70,16 @@ def fit(stage: Stage, data: RunData, how: TrainerSettings, out: Path, *, progres
     Raises:
         MienError: CANCELLED after Ctrl-C, with the last state kept.
     """
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    warnings.filterwarnings("ignore", module="lightning.pytorch")
     describe(stage, out)
     trainer = _trainer(how, out, progress)
     resumed = out / LAST
-    stage.to(memory_format=torch.channels_last)
-    trainer.fit(stage, data, ckpt_path=str(resumed) if resumed.exists() else None, weights_only=True)
-    if trainer.interrupted:
-        message = f"Stopped at step {trainer.global_step}; {out / LAST} holds the state of the last save."
-        raise MienError(ErrorCode.CANCELLED, message, "Give the same command again to go on.")
+    stage.lay_out()
+    try:
+        with quiet(), stoppable():
+            trainer.fit(stage, data, ckpt_path=str(resumed) if resumed.exists() else None, weights_only=True)
+    except KeyboardInterrupt as error:
+        message = f"Stopped at step {trainer.global_step}, which {resumed} holds."
+        raise MienError(ErrorCode.CANCELLED, message, "Give the same command again to go on.") from error
     return _result(trainer, stage, out)
 
 
@@ -137,10 +135,27 @@ def _callbacks(how: TrainerSettings, out: Path, progress: bool) -> list[Callback
         out, filename="last", every_n_train_steps=how.save_every or None, save_on_train_epoch_end=True,
         enable_version_counter=False,
     )  # fmt: skip
-    callbacks: list[Callback] = [best, last, Epochs(), PictureGrids(how.pictures_every)]
+    callbacks: list[Callback] = [best, last, KeptState(out / LAST), Epochs(), PictureGrids(how.pictures_every)]
     if how.patience:
-        callbacks.append(EarlyStopping(_LOSS, patience=how.patience, check_finite=True))
+        callbacks.append(EarlyStopping(_LOSS, patience=how.patience, check_finite=True, strict=False))
     return callbacks
+
+
+class KeptState(Callback):
+    """Keeps the state of a run that the user stops.
+
+    Args:
+        path: where.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def on_exception(
+        self, trainer: lightning.Trainer, stage: lightning.LightningModule, exception: BaseException
+    ) -> None:
+        if isinstance(exception, KeyboardInterrupt) and trainer.global_step:
+            trainer.save_checkpoint(self._path)
 
 
 def _result(trainer: lightning.Trainer, stage: Stage, out: Path) -> Trained:

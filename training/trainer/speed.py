@@ -4,13 +4,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
-
-import torch
 
 from backend.device import choose_device
 from training.stages.making import make_stage
-from training.stages.stage import laid_out
+from training.stages.stage import Batch, laid_out
 from training.trainer.configuration import Configuration
 from training.trainer.data import RunData
 
@@ -34,17 +33,22 @@ class StepSpeed:
     device: str
 
 
+def _endless(data: RunData) -> Iterator[Batch]:
+    while True:
+        yield from data.train_dataloader()
+
+
 def step_speed(configuration: Configuration, steps: int = 10, device: str = "auto") -> StepSpeed:
     """Measure some steps after two that are not counted.
 
     The data's part is what a step waits for it, in this process or for the processes that make it.
     """
     chosen = choose_device(device)
-    stage = make_stage(configuration).to(chosen, memory_format=torch.channels_last).train()
-    optimiser = stage.configure_optimizers()
+    stage = make_stage(configuration).to(chosen).lay_out().train()
+    optimiser = stage.adam()
     clock = stage.clock
     clock.running = True
-    batches = iter(RunData(configuration).train_dataloader())
+    batches = _endless(RunData(configuration))
     pictures, start = 0, time.perf_counter()
     for step in range(_WARM_UP + steps):
         if step == _WARM_UP:

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+import gzip
 import io
 import os
 import pickle
@@ -14,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backend.weights.plain import Unreadable
-from backend.weights.restricted import load_restricted
+from backend.weights.restricted import load_pickles, load_restricted
 from blender_addon.contract.errors import ErrorCode, MienError
 from tests.backend.weights.hostile import HOSTILE, Runs
 
@@ -283,3 +284,38 @@ def test_missing_file(tmp_path: Path) -> None:
     with pytest.raises(MienError) as caught:
         load_restricted(tmp_path / "nothing.pkl")
     assert caught.value.code is ErrorCode.MISSING_FILE
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+@pytest.mark.parametrize("packed", [False, True])
+def test_pickles_behind_each_other(tmp_path: Path, protocol: int, packed: bool) -> None:
+    contents = ["kpt68", np.arange(136.0).reshape(68, 2), [1, "two"]]
+    data = b"".join(pickle.dumps(content, protocol) for content in contents)
+    path = tmp_path / "some.pkl"
+    path.write_bytes(gzip.compress(data) if packed else data)
+    text, array, values = load_pickles(path)
+    assert text == "kpt68" and values == [1, "two"]
+    np.testing.assert_array_equal(array, contents[1])
+    with pytest.raises(MienError) as raised:
+        path.write_bytes(path.read_bytes()[:-30])
+        load_pickles(path)
+    assert raised.value.details["cause"] == "damaged"
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_no_pickle_behind_another_is_run(tmp_path: Path, packed: bool) -> None:
+    path = tmp_path / "some.pkl"
+    data = pickle.dumps("kpt68") + pickle.dumps(Runs(os.mkdir, str(tmp_path / "ran")))
+    path.write_bytes(gzip.compress(data) if packed else data)
+    with pytest.raises(MienError) as raised:
+        load_pickles(path)
+    assert raised.value.details["cause"] == "code"
+    assert not (tmp_path / "ran").exists()
+
+
+def test_what_unpacks_to_far_too_much_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "some.pkl"
+    path.write_bytes(gzip.compress(bytes(1 << 27)))
+    with pytest.raises(MienError) as raised:
+        load_pickles(path)
+    assert raised.value.code is ErrorCode.TOO_LARGE

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs of a small emotion network: what they leave, that they are resumed, repeatable, and refused in wrong folders."""
+
+from __future__ import annotations
+
+import json
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from blender_addon.contract.errors import ErrorCode, MienError
+from training.model.emotion import emotion_network
+from training.stages.emotion_network import EmotionNetworkStage
+from training.stages.stage import Batch
+from training.synthetic.dataset import SyntheticFaces
+from training.synthetic.on_disk import write_faces
+from training.trainer.configuration import Configuration, read_configuration
+from training.trainer.run import train
+from training.trainer.speed import step_speed
+
+
+@pytest.fixture(scope="module")
+def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("faces")
+    write_faces(SyntheticFaces(6, 2), folder, per_file=4)
+    return folder
+
+
+def run_of(faces: Path, *changes: str) -> tuple[Configuration, dict[str, Any]]:
+    stored = f"{{kind: stored, folder: '{faces.as_posix()}'}}"
+    return read_configuration(
+        "emotion_network_synthetic",
+        [
+            "model.backbone=mobilenet_small", "trainer.batch=4", "trainer.epochs=2", "trainer.workers=0",
+            "trainer.accelerator=cpu", "trainer.deterministic=true", "trainer.log_every=1", "trainer.pictures_every=2",
+            "trainer.patience=0", f"data.train={stored}", f"data.validation={stored}", *changes,
+        ],
+    )  # fmt: skip
+
+
+def weights(path: Path) -> dict[str, torch.Tensor]:
+    return torch.load(path, weights_only=True)["state_dict"]
+
+
+def same(one: Path, other: Path) -> bool:
+    a, b = weights(one), weights(other)
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_a_run_leaves_checkpoints_results_and_curves(faces: Path, tmp_path: Path) -> None:
+    trained = train(*run_of(faces), tmp_path, progress=False)
+    assert trained.steps == 6
+    assert json.loads((tmp_path / "result.json").read_text())["steps"] == 6
+    assert emotion_network(str(trained.best))(torch.rand(1, 3, 224, 224)).shape == (1, 10)
+    events = EventAccumulator(str(tmp_path / "log"))
+    events.Reload()
+    assert {"train/loss", "train/expression", "validation/loss", "validation/accuracy"} <= set(events.Tags()["scalars"])
+    assert len(events.Scalars("train/loss")) == 6
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_does_not(faces: Path, tmp_path: Path) -> None:
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        train(*run_of(faces, "trainer.epochs=1", f"seed={seed}"), tmp_path / name, progress=False)
+    assert same(tmp_path / "a/last.ckpt", tmp_path / "b/last.ckpt")
+    assert not same(tmp_path / "a/last.ckpt", tmp_path / "c/last.ckpt")
+
+
+def test_a_run_goes_on_where_it_was(faces: Path, tmp_path: Path) -> None:
+    first = train(*run_of(faces, "trainer.epochs=1"), tmp_path, progress=False)
+    assert first.steps == 3
+    known = weights(first.last)
+    second = train(*run_of(faces, "trainer.epochs=2"), tmp_path, progress=False)
+    assert second.steps == 6
+    assert any(not torch.equal(value, known[name]) for name, value in weights(second.last).items())
+    third = train(*run_of(faces, "trainer.epochs=2"), tmp_path, progress=False)
+    assert third.steps == 6
+    assert same(second.last, third.last)
+
+
+def test_a_folder_of_another_run_is_refused(faces: Path, tmp_path: Path) -> None:
+    train(*run_of(faces, "trainer.steps=1"), tmp_path, progress=False)
+    with pytest.raises(MienError, match="another configuration") as error:
+        train(*run_of(faces, "optimiser.learning_rate=0.5"), tmp_path, progress=False)
+    assert error.value.code is ErrorCode.USAGE
+
+
+def test_ctrl_c_keeps_the_state_and_says_how_to_go_on(
+    faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terms, steps = EmotionNetworkStage.terms, iter(range(100))
+
+    def interrupted(stage: EmotionNetworkStage, batch: Batch) -> dict[str, torch.Tensor]:
+        if next(steps) == 2:
+            signal.raise_signal(signal.SIGINT)
+        return terms(stage, batch)
+
+    monkeypatch.setattr(EmotionNetworkStage, "terms", interrupted)
+    with pytest.raises(MienError, match="Stopped at step 2") as error:
+        train(*run_of(faces), tmp_path, progress=False)
+    assert error.value.code is ErrorCode.CANCELLED
+    monkeypatch.undo()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert train(*run_of(faces), tmp_path, progress=False).steps == 6
+
+
+def test_mixed_precision_trains(faces: Path, tmp_path: Path) -> None:
+    trained = train(*run_of(faces, "trainer.precision=bf16-mixed", "trainer.steps=2"), tmp_path, progress=False)
+    assert trained.steps == 2
+    assert all(value.isfinite().all() for value in weights(trained.last).values())
+
+
+def test_the_time_of_a_step_is_split_into_its_parts(faces: Path) -> None:
+    speed = step_speed(run_of(faces)[0], 2, "cpu")
+    assert speed.batch == 4 and speed.pictures_per_second > 0
+    assert {"data", "encoder", "losses", "backward", "optimiser"} <= set(speed.shares)
+    assert 0.5 < sum(speed.shares.values()) <= 1.001
