@@ -24,7 +24,7 @@ from training.model.face import FaceModel
 from training.model.layout import CodeLayout, FaceCode, detail_input, true_code
 from training.rendering.mirror import mirrored_texels
 from training.rendering.renderer import unwrapped
-from training.rendering.uv import UVSpace
+from training.rendering.wrinkled import wrinkled
 from training.stages.emoca_coarse import Coarse
 from training.stages.exchange import exchange, twice
 from training.stages.stage import Batch, OptimiserSettings, Stage
@@ -108,7 +108,7 @@ class DecaDetailStage(Stage):
         self.deca.E_detail = face_encoder(settings.backbone, DETAIL)
         self.deca.D_detail = DetailDecoder(layout.detail)
         head = model.head.head
-        self.model, self.uv, self.vgg = model, UVSpace(head), vgg
+        self.model, self.uv, self.vgg = model, wrinkled(head), vgg
         self.register_buffer("mirror", mirrored_texels(head, self.uv), persistent=False)
         self.window = _window(head.id, self.uv.mask)
         self.freeze(*(part for part in (model, self.uv, vgg) if part is not None))

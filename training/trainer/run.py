@@ -108,6 +108,7 @@ def describe(stage: Stage, out: Path) -> None:
         MienError: NO_SPACE, NOT_PERMITTED.
     """
     if stage.published:
+        make_folder(out)
         text = yaml.safe_dump({"model": dict(stage.published)})
         atomic_write(out / CONFIG, lambda file: file.write(text.encode()))
 
