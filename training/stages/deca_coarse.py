@@ -87,7 +87,7 @@ class DecaCoarseStage(Stage):
 
     def code(self, batch: Batch) -> FaceCode:
         """All codes of each picture."""
-        return self.layout.split(self.deca.E_flame(batch["image"]))
+        return self.layout.split(self.deca.E_flame(batch["image"]).float())
 
     def terms(self, batch: Batch) -> dict[str, Tensor]:
         with self.clock.part("encoder"):
@@ -95,7 +95,7 @@ class DecaCoarseStage(Stage):
         if self.settings.shape_consistency:
             other = exchange(batch["person"], shuffled=self.training)
             batch, code = twice_batch(batch), with_shapes_exchanged(code, other)
-        with self.clock.part("render"):
+        with self.clock.part("render"), self.exactly():
             face = self.model.face(code)
             render = self.model.render(face, code) if any(self.weights.get(name) for name in _RENDERED) else None
         with self.clock.part("losses"):
@@ -121,9 +121,10 @@ class DecaCoarseStage(Stage):
     def _identity(self, photo: Tensor, mask: Tensor, code: FaceCode, render: Render) -> Tensor:
         """Only the shape can make the person more alike: albedo and light have no gradient here."""
         with torch.no_grad():
-            known, skin = self.faces(photo), self.model.albedo(code.albedo)
+            known, skin = self.faces(photo).float(), self.model.albedo(code.albedo)
         shading = sh_shading(render.normals.movedim(1, -1), code.light.detach()).movedim(-1, 1)
-        return identity_loss(self.faces(photo * (1 - mask) + render.seen(skin) * shading * mask), known)
+        seen = photo * (1 - mask) + render.seen(skin) * shading * mask
+        return identity_loss(self.faces(seen).float(), known)
 
     @torch.no_grad()
     def pictures(self, batch: Batch) -> dict[str, Tensor]:

@@ -123,7 +123,7 @@ class DecaDetailStage(Stage):
         """Coarse code of each picture."""
         if self.settings.coarse == "truth":
             return true_code(batch, self.layout)
-        return self.layout.split(self.deca.E_flame(batch["image"]))
+        return self.layout.split(self.deca.E_flame(batch["image"]).float())
 
     @torch.no_grad()
     def surface(self, batch: Batch, code: FaceCode) -> Surface:
@@ -141,15 +141,15 @@ class DecaDetailStage(Stage):
 
     def terms(self, batch: Batch) -> dict[str, Tensor]:
         with self.clock.part("encoder"):
-            code, detail = self.code(batch), self.deca.E_detail(batch["image"])
-        with self.clock.part("render"):
+            code, detail = self.code(batch), self.deca.E_detail(batch["image"]).float()
+        with self.clock.part("render"), self.exactly():
             surface = self.surface(batch, code)
             if self.settings.detail_consistency:
                 other = exchange(batch["person"], shuffled=self.training)
                 code, surface, detail = twice(code), twice(surface), torch.cat((detail, detail[other]))
             displacement = self.displacement(code, detail)
             shading = self.shading(surface, displacement)
-        with self.clock.part("losses"):
+        with self.clock.part("losses"), self.exactly():
             return self._terms(surface, displacement, shading)
 
     def shading(self, surface: Surface, displacement: Tensor) -> Tensor:

@@ -58,4 +58,4 @@ class EmocaDetailStage(DecaDetailStage):
     @torch.no_grad()
     def code(self, batch: Batch) -> FaceCode:
         coarse = super().code(batch)
-        return self.layout.with_expression(coarse, self.deca.E_expression(batch["image"]), self.branch)
+        return self.layout.with_expression(coarse, self.deca.E_expression(batch["image"]).float(), self.branch)

@@ -72,7 +72,8 @@ def fit(stage: Stage, data: RunData, how: TrainerSettings, out: Path, *, progres
     """
     make_folder(out)
     describe(stage, out)
-    trainer = _trainer(how, out, progress)
+    with quiet():
+        trainer = _trainer(how, out, progress)
     resumed = out / LAST
     stage.lay_out()
     try:
