@@ -23,6 +23,17 @@ class Order(Protocol):
         """(N,) int64 indices of the items of an epoch."""
 
 
+class InOrder:
+    """Every item once, as they come."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+
+    def indices(self, random: np.random.Generator) -> np.ndarray:
+        """(N,) ascending."""
+        return np.arange(self._count)
+
+
 class Shuffled:
     """Every item once, in random order."""
 
@@ -138,3 +149,8 @@ def sampler(dataset: Faces | Dataset, seed: int = 0, *, balanced: bool = False) 
     if isinstance(dataset, StoredFaces):
         return EpochSampler(FileByFile(len(dataset), dataset.per_file), len(dataset), seed)
     return EpochSampler(Shuffled(len(dataset)), len(dataset), seed)
+
+
+def in_order(dataset: Faces) -> EpochSampler:
+    """The sampler for looking at a dataset: each process of a run at its own share."""
+    return EpochSampler(InOrder(len(dataset)), len(dataset))

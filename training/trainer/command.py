@@ -37,11 +37,14 @@ def _train(options: argparse.Namespace) -> int:
     require_packages()
     from backend.terminal import put
     from training.trainer.configuration import read_configuration
+    from training.trainer.lightning_manners import first_process
     from training.trainer.run import train
 
     configuration, table = read_configuration(options.config, options.changes, options.stage)
     out = Path(options.out or Path("runs", Path(options.config).stem))
     trained = train(configuration, table, out)
+    if not first_process():
+        return 0
     put(f"{trained.steps} steps. Best checkpoint: {trained.best}")
     for name, value in sorted(trained.metrics.items()):
         put(f"  {name:32} {value:.5f}")

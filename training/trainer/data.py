@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 
 import lightning
@@ -13,7 +14,7 @@ from backend.device import available_cores
 from training.datasets.choice import augmented_dataset, dataset
 from training.datasets.faces import Faces, set_epoch
 from training.datasets.report import reports
-from training.datasets.sampling import sampler
+from training.datasets.sampling import in_order, sampler
 from training.trainer.configuration import Configuration
 
 
@@ -47,7 +48,7 @@ class RunData(lightning.LightningDataModule):
 
     def val_dataloader(self) -> DataLoader:
         """In order."""
-        return self._loader(self.looked_at, None, drop_last=False)
+        return self._loader(self.looked_at, in_order(self.looked_at), drop_last=False)
 
     def _tell(self) -> None:
         """What is to be told of the datasets and was not yet."""
@@ -58,19 +59,20 @@ class RunData(lightning.LightningDataModule):
                 self._told.add(report)
                 sys.stderr.write(f"{report}\n")
 
-    def _loader(self, items: Faces, sampler: Sampler[int] | None, *, drop_last: bool) -> DataLoader:
+    def _loader(self, items: Faces, sampler: Sampler[int], *, drop_last: bool) -> DataLoader:
         how = self._configuration.trainer
         workers = how.workers if how.workers >= 0 else max(available_cores() - 1, 0)
         return DataLoader(
             items, how.batch, sampler=sampler, num_workers=workers, drop_last=drop_last and len(items) >= how.batch,
             persistent_workers=workers > 0, pin_memory=torch.cuda.is_available(),
-            multiprocessing_context="spawn" if workers else None, worker_init_fn=_one_thread,
+            multiprocessing_context="spawn" if workers else None, worker_init_fn=_begin_worker,
         )  # fmt: skip
 
 
-def _one_thread(_: int) -> None:
-    """Each process of batches keeps to one core."""
+def _begin_worker(_: int) -> None:
+    """Each process of batches keeps to one core, and leaves Ctrl-C to the one that trains, which ends it."""
     torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 class Epochs(lightning.Callback):

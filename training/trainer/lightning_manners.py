@@ -1,26 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What lightning does that a command of ours does not: give advice, and swallow Ctrl-C."""
+"""What lightning does that a command of ours does not: give advice, and run itself several times."""
 
 from __future__ import annotations
 
 import logging
-import signal
-import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from lightning.pytorch.plugins.environments import SLURMEnvironment
+from lightning.pytorch.utilities import rank_zero_only
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
-@contextmanager
-def stoppable() -> Iterator[None]:
-    """Ctrl-C stays what it is; lightning makes a silent exit of it and takes no further one."""
-    handler = signal.getsignal(signal.SIGINT)
-    try:
-        yield
-    except SystemExit as stopped:
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGINT, handler)
-        raise KeyboardInterrupt from stopped
+from blender_addon.contract.errors import ErrorCode, MienError
 
 
 @contextmanager
@@ -35,3 +27,27 @@ def quiet() -> Iterator[None]:
             yield
     finally:
         logger.setLevel(level)
+
+
+def first_process() -> bool:
+    """Whether this is the process of a run that writes files and talks; on several devices there are others."""
+    return rank_zero_only.rank == 0
+
+
+@contextmanager
+def usable_devices() -> Iterator[None]:
+    """Devices, strategies and precisions that it cannot use are told as mistakes in the settings."""
+    try:
+        yield
+    except (MisconfigurationException, ValueError, RuntimeError) as error:
+        reason = " ".join(str(error).split()).rstrip(".")
+        remedy = "Correct trainer.accelerator, devices, strategy or precision; 'auto' takes what there is."
+        raise MienError(ErrorCode.USAGE, f"This run is not possible here: {reason}.", remedy) from error
+
+
+def queues() -> list[SLURMEnvironment]:
+    """Its plug-in of the queue that this process runs in, if any, without its own way to stop and go on.
+
+    That keeps states beside the ones of the run and prefers them for ever after, however old they are.
+    """
+    return [SLURMEnvironment(auto_requeue=False)] if SLURMEnvironment.detect() else []

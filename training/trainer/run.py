@@ -20,7 +20,8 @@ from training.stages.making import make_stage
 from training.stages.stage import Stage
 from training.trainer.configuration import Configuration, TrainerSettings
 from training.trainer.data import Epochs, RunData
-from training.trainer.lightning_manners import quiet, stoppable
+from training.trainer.keeping import KeptState, stoppable
+from training.trainer.lightning_manners import first_process, queues, quiet, usable_devices
 from training.trainer.pictures import PictureGrids
 
 CONFIGURATION = "run.yaml"
@@ -67,22 +68,27 @@ def train(configuration: Configuration, table: dict[str, Any], out: Path, *, pro
 def fit(stage: Stage, data: RunData, how: TrainerSettings, out: Path, *, progress: bool = True) -> Trained:
     """Train a stage that is made; the state in the folder, where there is one, goes on.
 
+    On several devices lightning runs the command once for each; the first of these processes writes and talks.
+
     Raises:
-        MienError: CANCELLED after Ctrl-C, with the last state kept.
+        MienError: CANCELLED after Ctrl-C, with the last state kept; USAGE for devices that are not there.
+        SystemExit: in the other processes of a run that was stopped, which have nothing to say.
     """
     make_folder(out)
     describe(stage, out)
+    kept = KeptState(out / LAST, how.save_every)
     with quiet():
-        trainer = _trainer(how, out, progress)
-    resumed = out / LAST
+        trainer = _trainer(how, out, kept, progress)
     stage.lay_out()
     try:
-        with quiet(), stoppable():
-            trainer.fit(stage, data, ckpt_path=str(resumed) if resumed.exists() else None, weights_only=True)
+        with quiet(), stoppable(kept):
+            resumed = str(out / LAST) if (out / LAST).exists() else None
+            trainer.fit(stage, data, ckpt_path=resumed, weights_only=True)
     except KeyboardInterrupt as error:
-        message = f"Stopped at step {trainer.global_step}, which {resumed} holds."
-        raise MienError(ErrorCode.CANCELLED, message, "Give the same command again to go on.") from error
-    return _result(trainer, stage, out)
+        if not first_process():
+            raise SystemExit(0) from error
+        raise _stopped(trainer.global_step, out / LAST) from error
+    return _result(trainer, out)
 
 
 def claim(out: Path, table: dict[str, Any]) -> None:
@@ -99,7 +105,8 @@ def claim(out: Path, table: dict[str, Any]) -> None:
         if _about(known) != _about(table):
             message = f"{out} holds a run of another configuration ({CONFIGURATION})."
             raise MienError(ErrorCode.USAGE, message, "Choose another --out, or remove that folder.")
-    atomic_write(path, lambda file: file.write(text.encode()))
+    if first_process():
+        atomic_write(path, lambda file: file.write(text.encode()))
 
 
 def describe(stage: Stage, out: Path) -> None:
@@ -108,7 +115,7 @@ def describe(stage: Stage, out: Path) -> None:
     Raises:
         MienError: NO_SPACE, NOT_PERMITTED.
     """
-    if stage.published:
+    if stage.published and first_process():
         make_folder(out)
         text = yaml.safe_dump({"model": dict(stage.published)})
         atomic_write(out / CONFIG, lambda file: file.write(text.encode()))
@@ -119,52 +126,39 @@ def _about(table: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in table.items() if name != "trainer"}
 
 
-def _trainer(how: TrainerSettings, out: Path, progress: bool) -> lightning.Trainer:
-    return lightning.Trainer(
-        accelerator=how.accelerator, devices=how.devices, num_nodes=how.nodes, strategy=how.strategy,
-        precision=how.precision, deterministic="warn" if how.deterministic else False,
-        max_epochs=how.epochs, max_steps=how.steps, gradient_clip_val=how.clip or None,
-        val_check_interval=how.validate_every, limit_val_batches=how.validation_batches or 1.0,
-        log_every_n_steps=how.log_every, callbacks=_callbacks(how, out, progress), use_distributed_sampler=False,
-        logger=TensorBoardLogger(str(out), name="", version="log"), num_sanity_val_steps=0,
-        enable_progress_bar=progress, enable_model_summary=False,
-    )  # fmt: skip
+def _trainer(how: TrainerSettings, out: Path, kept: KeptState, progress: bool) -> lightning.Trainer:
+    with usable_devices():
+        return lightning.Trainer(
+            accelerator=how.accelerator, devices=how.devices, num_nodes=how.nodes, strategy=how.strategy,
+            precision=how.precision, deterministic="warn" if how.deterministic else False,
+            max_epochs=how.epochs, max_steps=how.steps, gradient_clip_val=how.clip or None,
+            val_check_interval=how.validate_every, limit_val_batches=how.validation_batches or 1.0,
+            log_every_n_steps=how.log_every, callbacks=_callbacks(how, out, kept), use_distributed_sampler=False,
+            logger=TensorBoardLogger(str(out), name="", version="log"), num_sanity_val_steps=0,
+            enable_progress_bar=progress, enable_model_summary=False, default_root_dir=out, plugins=queues(),
+        )  # fmt: skip
 
 
-def _callbacks(how: TrainerSettings, out: Path, progress: bool) -> list[Callback]:
+def _callbacks(how: TrainerSettings, out: Path, kept: KeptState) -> list[Callback]:
     best = ModelCheckpoint(out, filename="best", monitor=_LOSS, enable_version_counter=False)
-    last = ModelCheckpoint(
-        out, filename="last", every_n_train_steps=how.save_every or None, save_on_train_epoch_end=True,
-        enable_version_counter=False,
-    )  # fmt: skip
-    callbacks: list[Callback] = [best, last, KeptState(out / LAST), Epochs(), PictureGrids(how.pictures_every)]
+    callbacks: list[Callback] = [best, kept, Epochs(), PictureGrids(how.pictures_every)]
     if how.patience:
         callbacks.append(EarlyStopping(_LOSS, patience=how.patience, check_finite=True, strict=False))
     return callbacks
 
 
-class KeptState(Callback):
-    """Keeps the state of a run that the user stops.
-
-    Args:
-        path: where.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def on_exception(
-        self, trainer: lightning.Trainer, stage: lightning.LightningModule, exception: BaseException
-    ) -> None:
-        if isinstance(exception, KeyboardInterrupt) and trainer.global_step:
-            trainer.save_checkpoint(self._path)
+def _stopped(step: int, last: Path) -> MienError:
+    kept = f"{last} holds the state to go on from" if last.exists() else "nothing was learnt yet"
+    message = f"Stopped at step {step}; {kept}."
+    return MienError(ErrorCode.CANCELLED, message, "Give the same command again to go on.")
 
 
-def _result(trainer: lightning.Trainer, stage: Stage, out: Path) -> Trained:
-    trainer.save_checkpoint(out / LAST)
+def _result(trainer: lightning.Trainer, out: Path) -> Trained:
+    trainer.save_checkpoint(out / LAST, weights_only=False)
     best = out / "best.ckpt"
     metrics = {name: float(value) for name, value in trainer.logged_metrics.items()}
     result = Trained(best if best.exists() else out / LAST, out / LAST, trainer.global_step, metrics)
     about = {"best": result.best.name, "steps": result.steps, "metrics": metrics}
-    atomic_write(out / RESULT, lambda file: file.write(json.dumps(about, indent=1).encode()))
+    if first_process():
+        atomic_write(out / RESULT, lambda file: file.write(json.dumps(about, indent=1).encode()))
     return result

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The state that a run is resumed from: kept now and then, and when the user stops the run."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+import lightning
+from lightning.pytorch.callbacks import Checkpoint
+
+
+class KeptState(Checkpoint):
+    """Keeps the last state of a run, and stops at the end of a step when asked to by Ctrl-C or a kill.
+
+    All processes of a run stop after the same step: one that left earlier would let the others wait for it in vain.
+    A second Ctrl-C stops at once. As with lightning's own checkpoints, other callbacks come first, so that a state
+    knows which loss was the best one so far.
+
+    Args:
+        path: where.
+        every: steps between states, beside those after each epoch; 0 for those alone.
+    """
+
+    def __init__(self, path: Path, every: int) -> None:
+        super().__init__()
+        self._path, self._every = path, every
+        self._asked = self._stopping = False
+
+    @property
+    def asked(self) -> bool:
+        """Whether the user wants the run to stop."""
+        return self._asked
+
+    def on_train_start(self, trainer: lightning.Trainer, stage: lightning.LightningModule) -> None:
+        """Take signals over from lightning, whose own handlers can make processes wait for each other for ever; it
+        puts back those from before at the end."""
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, self._ask)
+
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, stage: lightning.LightningModule, outputs: object, batch: object, index: int
+    ) -> None:
+        self._stop_if_asked(trainer)
+        if self._every and trainer.global_step % self._every == 0:
+            self._keep(trainer)
+
+    def on_validation_batch_end(
+        self, trainer: lightning.Trainer, stage: lightning.LightningModule, outputs: object, batch: object, index: int,
+        loader: int = 0,
+    ) -> None:  # fmt: skip
+        self._stop_if_asked(trainer)
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, stage: lightning.LightningModule) -> None:
+        self._keep(trainer)
+
+    def on_exception(
+        self, trainer: lightning.Trainer, stage: lightning.LightningModule, exception: BaseException
+    ) -> None:
+        # Keeping waits for the other processes, so they must have agreed to it.
+        alone = trainer.world_size == 1 and (self._asked or isinstance(exception, KeyboardInterrupt))
+        if (self._stopping or alone) and trainer.global_step:
+            self._keep(trainer)
+
+    def _ask(self, number: int, frame: FrameType | None) -> None:
+        if self._asked and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self._asked = True
+
+    def _stop_if_asked(self, trainer: lightning.Trainer) -> None:
+        if trainer.strategy.reduce_boolean_decision(self._asked, all=False):
+            self._stopping = True
+            raise KeyboardInterrupt
+
+    def _keep(self, trainer: lightning.Trainer) -> None:
+        trainer.save_checkpoint(self._path, weights_only=False)
+
+
+@contextmanager
+def stoppable(kept: KeptState) -> Iterator[None]:
+    """A run that the user stops ends in KeyboardInterrupt, also where lightning makes a silent exit of it, or where the
+    processes that make batches heard of it first and are gone; and takes a further one."""
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except (SystemExit, RuntimeError) as stopped:
+        if isinstance(stopped, RuntimeError) and not kept.asked:
+            raise
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, handler)
+        raise KeyboardInterrupt from stopped
