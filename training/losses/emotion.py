@@ -48,8 +48,8 @@ class EmotionTruth:
 
     Attributes:
         label: (B,) int64 class in the order of `EMOTIONS`; negative where there is none.
-        valence: (B,) -1 to 1.
-        arousal: (B,) -1 to 1.
+        valence: (B,) -1 to 1; not a number where there is none.
+        arousal: likewise.
     """
 
     label: Tensor
@@ -76,8 +76,17 @@ def expression_loss(log_probabilities: Tensor, label: Tensor) -> Tensor:
 
 
 def valence_arousal_losses(found: EmotionReadout, truth: EmotionTruth) -> dict[str, Tensor]:
-    """The terms that shake-shake weighs: by name the mean square errors, 1 - mean of the PCCs, 1 - mean of the CCCs."""
-    pairs = ((found.valence.flatten(), truth.valence), (found.arousal.flatten(), truth.arousal))
+    """The terms that shake-shake weighs: by name the mean square errors, 1 - mean of the PCCs, 1 - mean of the CCCs.
+
+    They are over the faces whose valence and arousal are known; 0 where they are of none.
+    """
+    known = truth.valence.isfinite() & truth.arousal.isfinite()
+    if not known.any():
+        return dict.fromkeys(VALENCE_AROUSAL_TERMS, 0 * (found.valence.sum() + found.arousal.sum()))
+    pairs = tuple(
+        (said.flatten()[known], true[known])
+        for said, true in ((found.valence, truth.valence), (found.arousal, truth.arousal))
+    )
     squares = [functional.mse_loss(*pair) for pair in pairs]
     correlation, concordance = (1 - sum(measure(*pair) for pair in pairs) / 2 for measure in (pcc, ccc))
     return dict(zip(VALENCE_AROUSAL_TERMS, (*squares, correlation, concordance), strict=True))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from backend.networks.emotion import EmotionNetwork, EmotionReadout, readout
+from backend.networks.emotion import EmotionNetwork, readout
 from backend.networks.emotion_backbones import Backbone
 from training.losses.emotion import (
     VALENCE_AROUSAL_TERMS,
@@ -64,10 +64,10 @@ class EmotionNetworkStage(Stage):
             found = readout(self(self._seen(batch)).float())
         with self.clock.part("losses"), self.exactly():
             truth = EmotionTruth(batch["label"], batch["valence"], batch["arousal"])
-            parts = valence_arousal_losses(*_with_places(found, truth))
+            parts = valence_arousal_losses(found, truth)
             weights = shaken(len(parts)) if self.training else torch.full((len(parts),), 1 / len(parts))
             mixed = (weights.to(found.valence) * torch.stack([parts[name] for name in VALENCE_AROUSAL_TERMS])).sum()
-            right = (found.log_probabilities.argmax(1) == truth.label).float().mean()
+            right = (found.log_probabilities.argmax(1) == truth.label).sum() / (truth.label >= 0).sum().clamp(min=1)
             return {"expression": expression_loss(found.log_probabilities, truth.label), "valence_arousal": mixed,
                     "accuracy": right, **parts}  # fmt: skip
 
@@ -76,13 +76,3 @@ class EmotionNetworkStage(Stage):
             return batch["image"]
         chosen = torch.rand(len(batch["image"]), 1, 1, 1, device=batch["image"].device) < self._without_background
         return torch.where(chosen, batch["image"] * batch["mask"], batch["image"])
-
-
-def _with_places(found: EmotionReadout, truth: EmotionTruth) -> tuple[EmotionReadout, EmotionTruth]:
-    """Those faces of a batch whose valence and arousal are known."""
-    known = truth.valence.isfinite() & truth.arousal.isfinite()
-    if known.all():
-        return found, truth
-    return EmotionReadout(*(part[known] for part in found)), EmotionTruth(
-        truth.label[known], truth.valence[known], truth.arousal[known]
-    )

@@ -275,6 +275,22 @@ def test_emotion_loss_is_the_sum_of_its_terms_and_flows() -> None:
     assert terms["pcc"].item() == pytest.approx(1 - correlation, abs=1e-5)
 
 
+def test_faces_without_valence_and_arousal_count_nothing() -> None:
+    outputs, truth = random(4, 10).requires_grad_(), emotion_truth([0, 1, 2, 3])
+    nothing = torch.tensor(float("nan"))
+    partly = emotion.EmotionTruth(truth.label, *(values.clone() for values in (truth.valence, truth.arousal)))
+    partly.valence[1], partly.arousal[1] = nothing, nothing
+    kept = [0, 2, 3]
+    expected = emotion.valence_arousal_losses(
+        readout(outputs[kept]), emotion.EmotionTruth(truth.label[kept], truth.valence[kept], truth.arousal[kept])
+    )
+    for name, value in emotion.valence_arousal_losses(readout(outputs), partly).items():
+        torch.testing.assert_close(value, expected[name])
+    none = emotion.EmotionTruth(truth.label, nothing.expand(4), nothing.expand(4))
+    assert all(value == 0 for value in emotion.valence_arousal_losses(readout(outputs), none).values())
+    check_gradient(emotion.emotion_loss(readout(outputs), none, emotion.shaken(4)), outputs)
+
+
 def test_a_batch_of_one_trains_too() -> None:
     outputs = random(1, 10).requires_grad_()
     check_gradient(emotion.emotion_loss(readout(outputs), emotion_truth([5]), emotion.shaken(4)), outputs)
