@@ -133,14 +133,19 @@ def _trainer(how: TrainerSettings, out: Path, progress: bool) -> lightning.Train
 
 def _callbacks(how: TrainerSettings, out: Path, progress: bool) -> list[Callback]:
     best = ModelCheckpoint(out, filename="best", monitor=_LOSS, enable_version_counter=False)
-    last = ModelCheckpoint(
-        out, filename="last", every_n_train_steps=how.save_every or None, save_on_train_epoch_end=True,
-        enable_version_counter=False,
-    )  # fmt: skip
-    callbacks: list[Callback] = [best, last, KeptState(out / LAST), Epochs(), PictureGrids(how.pictures_every)]
+    callbacks: list[Callback] = [best, _last(out), KeptState(out / LAST), Epochs(), PictureGrids(how.pictures_every)]
+    if how.save_every:
+        callbacks.insert(1, _last(out, every_n_train_steps=how.save_every))
     if how.patience:
         callbacks.append(EarlyStopping(_LOSS, patience=how.patience, check_finite=True, strict=False))
     return callbacks
+
+
+def _last(out: Path, **when: int) -> ModelCheckpoint:
+    """Keeps the last state; of each epoch, if nothing else is said."""
+    return ModelCheckpoint(
+        out, filename="last", save_on_train_epoch_end=True, enable_version_counter=False, **when
+    )  # fmt: skip
 
 
 class KeptState(Callback):
