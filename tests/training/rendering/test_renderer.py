@@ -73,7 +73,8 @@ def test_the_mask_is_seen_through_the_uvs(vertices: Tensor) -> None:
 def test_the_mask_has_no_gradient(vertices: Tensor) -> None:
     """Or a masked difference of colours would fall where the face gets smaller."""
     posed = vertices.clone().requires_grad_()
-    render = FaceRenderer(load_head(), SIZE, torch.rand(1, 1, 64, 64))(posed, CAMERA, torch.ones(2, 3, 8, 8), random_light())
+    renderer = FaceRenderer(load_head(), SIZE, torch.rand(1, 1, 64, 64))
+    render = renderer(posed, CAMERA, torch.ones(2, 3, 8, 8), random_light())
     assert render.image.requires_grad and not render.mask.requires_grad
 
 
