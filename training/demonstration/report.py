@@ -59,9 +59,9 @@ def _emoca(found: Demonstrated) -> Iterable[str]:
     yield (
         "A coarse encoder is taught from the truth, in DECA's place, and then frozen: identity, pose, camera, albedo "
         "and light come from it, with its errors. The expression encoder is taught from the truth too; then its last "
-        "layer is disturbed and weakened to 30 %. From there it is trained twice on the same pictures in the same order, with "
-        f"the weights of the paper: without the emotion loss, and with it (weight {found.plan.emotion_weight:g}). No "
-        "truth but the landmarks in the closure terms is used in that."
+        "layer is disturbed and weakened to 30 %. From there it is trained twice on the same pictures in the same "
+        "order, with the weights of the paper: without the emotion loss, and with it (weight "
+        f"{found.plan.emotion_weight:g}). No truth but the landmarks in the closure terms is used in that."
     )
     yield (
         "Error: mean distance over the face's vertices between found and true expression, both on the mean face. "
