@@ -48,8 +48,8 @@ class EmotionTruth:
 
     Attributes:
         label: (B,) int64 class in the order of `EMOTIONS`; negative where there is none.
-        valence: (B,) -1 to 1; not a number where there is none.
-        arousal: likewise.
+        valence: (B,) -1 to 1.
+        arousal: (B,) -1 to 1.
     """
 
     label: Tensor
@@ -76,29 +76,34 @@ def expression_loss(log_probabilities: Tensor, label: Tensor) -> Tensor:
 
 
 def valence_arousal_losses(found: EmotionReadout, truth: EmotionTruth) -> dict[str, Tensor]:
-    """The terms that shake-shake weighs: by name the mean square errors, 1 - mean of the PCCs, 1 - mean of the CCCs.
-
-    They are over the faces whose valence and arousal are known; 0 where they are of none.
-    """
-    known = truth.valence.isfinite() & truth.arousal.isfinite()
-    if not known.any():
-        return dict.fromkeys(VALENCE_AROUSAL_TERMS, 0 * (found.valence.sum() + found.arousal.sum()))
-    pairs = tuple(
-        (said.flatten()[known], true[known])
-        for said, true in ((found.valence, truth.valence), (found.arousal, truth.arousal))
-    )
+    """The terms that shake-shake weighs: by name the mean square errors, 1 - mean of the PCCs, 1 - mean of the CCCs."""
+    pairs = ((found.valence.flatten(), truth.valence), (found.arousal.flatten(), truth.arousal))
     squares = [functional.mse_loss(*pair) for pair in pairs]
     correlation, concordance = (1 - sum(measure(*pair) for pair in pairs) / 2 for measure in (pcc, ccc))
     return dict(zip(VALENCE_AROUSAL_TERMS, (*squares, correlation, concordance), strict=True))
 
 
-def emotion_loss(found: EmotionReadout, truth: EmotionTruth, weights: Tensor) -> Tensor:
-    """Cross-entropy plus the weighted terms of valence and arousal.
+def emotion_terms(found: EmotionReadout, truth: EmotionTruth, weights: Tensor | None = None) -> dict[str, Tensor]:
+    """What emotion networks are trained by: `expression`, `valence_arousal`, and the terms that the latter mixes.
 
     Args:
         found: of the network.
-        truth: the labels.
-        weights: (4,) in the order of `VALENCE_AROUSAL_TERMS`; `shaken(4)` in training.
+        truth: the labels; valence and arousal are no numbers where there are none.
+        weights: (4,) in the order of `VALENCE_AROUSAL_TERMS`; even by default, so that losses can be compared.
     """
-    terms = torch.stack(list(valence_arousal_losses(found, truth).values()))
-    return expression_loss(found.log_probabilities, truth.label) + (weights.to(terms) * terms).sum()
+    parts = _rated_losses(found, truth)
+    terms = torch.stack([parts[name] for name in VALENCE_AROUSAL_TERMS])
+    weights = torch.full_like(terms, 1 / len(terms)) if weights is None else weights.to(terms)
+    return {
+        "expression": expression_loss(found.log_probabilities, truth.label), "valence_arousal": (weights * terms).sum(),
+        **parts,
+    }  # fmt: skip
+
+
+def _rated_losses(found: EmotionReadout, truth: EmotionTruth) -> dict[str, Tensor]:
+    """The terms over the faces that have valence and arousal; 0 where none has."""
+    rated = truth.valence.isfinite() & truth.arousal.isfinite()
+    if not rated.any():
+        return dict.fromkeys(VALENCE_AROUSAL_TERMS, found.valence.sum() * 0)
+    known = EmotionTruth(truth.label[rated], truth.valence[rated], truth.arousal[rated])
+    return valence_arousal_losses(EmotionReadout(*(part[rated] for part in found)), known)

@@ -11,13 +11,7 @@ from torch import Tensor
 
 from backend.networks.codes import EXPRESSION, IDENTITY, ROTATION
 from backend.networks.emotion import EmotionMLP, readout
-from training.losses.emotion import (
-    VALENCE_AROUSAL_TERMS,
-    EmotionTruth,
-    expression_loss,
-    shaken,
-    valence_arousal_losses,
-)
+from training.losses.emotion import VALENCE_AROUSAL_TERMS, EmotionTruth, emotion_terms, shaken
 from training.stages.stage import Batch, OptimiserSettings, Stage
 
 
@@ -60,11 +54,8 @@ class EmotionMLPStage(Stage):
         return self.mlp(codes)
 
     def terms(self, batch: Batch) -> dict[str, Tensor]:
-        found = readout(self(batch["codes"]))
-        parts = valence_arousal_losses(found, EmotionTruth(*(batch[name] for name in ("label", "valence", "arousal"))))
-        count = len(VALENCE_AROUSAL_TERMS)
-        # Between epochs the weights are even, so that losses can be compared.
-        weights = shaken(count, self._chances) if self.training else torch.full((count,), 1 / count)
-        mixed = (weights.to(found.valence) * torch.stack([parts[name] for name in VALENCE_AROUSAL_TERMS])).sum()
-        classes = expression_loss(found.log_probabilities, batch["label"])
-        return {"expression": classes, "valence_arousal": mixed, **parts}
+        found = readout(self(batch["codes"]).float())
+        truth = EmotionTruth(batch["label"], batch["valence"], batch["arousal"])
+        weights = shaken(len(VALENCE_AROUSAL_TERMS), self._chances) if self.training else None
+        with self.exactly():
+            return emotion_terms(found, truth, weights)

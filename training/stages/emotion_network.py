@@ -11,13 +11,7 @@ from torch import Tensor
 
 from backend.networks.emotion import EmotionNetwork, readout
 from backend.networks.emotion_backbones import Backbone
-from training.losses.emotion import (
-    VALENCE_AROUSAL_TERMS,
-    EmotionTruth,
-    expression_loss,
-    shaken,
-    valence_arousal_losses,
-)
+from training.losses.emotion import VALENCE_AROUSAL_TERMS, EmotionTruth, emotion_terms, shaken
 from training.stages.stage import Batch, OptimiserSettings, Stage
 
 
@@ -64,12 +58,9 @@ class EmotionNetworkStage(Stage):
             found = readout(self(self._seen(batch)).float())
         with self.clock.part("losses"), self.exactly():
             truth = EmotionTruth(batch["label"], batch["valence"], batch["arousal"])
-            parts = valence_arousal_losses(found, truth)
-            weights = shaken(len(parts)) if self.training else torch.full((len(parts),), 1 / len(parts))
-            mixed = (weights.to(found.valence) * torch.stack([parts[name] for name in VALENCE_AROUSAL_TERMS])).sum()
+            weights = shaken(len(VALENCE_AROUSAL_TERMS)) if self.training else None
             right = (found.log_probabilities.argmax(1) == truth.label).sum() / (truth.label >= 0).sum().clamp(min=1)
-            return {"expression": expression_loss(found.log_probabilities, truth.label), "valence_arousal": mixed,
-                    "accuracy": right, **parts}  # fmt: skip
+            return emotion_terms(found, truth, weights) | {"accuracy": right}
 
     def _seen(self, batch: Batch) -> Tensor:
         if not (self.training and self._without_background):

@@ -69,8 +69,11 @@ class Stage(lightning.LightningModule):
         return self
 
     def lay_out(self) -> Stage:
-        """Put the channels of pictures last, which convolutions are faster with; one over time as well has no such."""
-        for tensor in (*self.parameters(), *self.buffers()):
+        """Put the channels of pictures last, which convolutions are faster with; one over time as well has no such.
+
+        Buffers stay as they are: none is of a convolution, and maps in UV space are looked into as they lie.
+        """
+        for tensor in self.parameters():
             if tensor.ndim == 4:
                 tensor.data = tensor.data.contiguous(memory_format=torch.channels_last)
         return self

@@ -15,14 +15,14 @@ from training.demonstration.plan import Plan
 from training.demonstration.report import report
 from training.demonstration.run import Demonstration
 
-SMALL = Plan(people=16, pictures=2, validated=2, tested=8, emotion_epochs=1, coarse_epochs=1)
+SMALL = Plan(people=16, pictures=2, validated=2, tested=8, emotion_epochs=1, coarse_epochs=1, expression_epochs=1)
 
 
 @pytest.mark.slow
 def test_all_steps_are_done_once_and_told(tmp_path: Path) -> None:
     steps: list[str] = []
     found = Demonstration(tmp_path, SMALL, steps.append).run()
-    assert steps == ["faces", "coarse, emotion, other", "emoca_without, emoca"]
+    assert steps == ["faces", "coarse, emotion, other, expression", "damaged", "emoca_without, emoca"]
     assert set(found.encoders) == {
         "taught from the truth", "damaged start", "EMOCA without the emotion loss", "EMOCA",
     }  # fmt: skip
