@@ -18,9 +18,10 @@ from pathlib import Path
 
 import pytest
 
+from backend.setup.test_run import BROWSERS
+
 VARIABLE = "MIEN_CHROMIUM"
 """Environment variable that names the browser's program."""
-_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 _SECONDS = 60.0
 _OPTIONS = (
     "--headless=new", "--remote-debugging-pipe", "--no-first-run", "--no-default-browser-check", "--disable-gpu",
@@ -35,9 +36,9 @@ _KEYS = {"ArrowLeft": 37, "ArrowRight": 39, "Enter": 13, "Tab": 9, " ": 32}
 def program() -> str:
     """The browser; the test is skipped where there is none."""
     named = os.environ.get(VARIABLE)
-    found = named or next(filter(None, map(shutil.which, _NAMES)), None)
+    found = named or next(filter(None, map(shutil.which, BROWSERS)), None)
     if not found:
-        pytest.skip(f"no Chromium is on the PATH ({', '.join(_NAMES)}), and {VARIABLE} names none")
+        pytest.skip(f"no Chromium is on the PATH ({', '.join(BROWSERS)}), and {VARIABLE} names none")
     if sys.platform == "win32":
         pytest.skip("the browser's pipes are numbered as on Linux and macOS")
     return found

@@ -20,6 +20,7 @@ from training.stages.deca_coarse import DecaCoarseSettings, DecaCoarseStage, beg
 from training.stages.deca_detail import DecaDetailSettings, DecaDetailStage
 from training.stages.emoca_coarse import EmocaCoarseSettings, EmocaCoarseStage
 from training.stages.emoca_detail import EmocaDetailSettings, EmocaDetailStage
+from training.stages.emotion_mlp import EmotionMLPSettings, EmotionMLPStage
 from training.stages.emotion_network import EmotionNetworkSettings, EmotionNetworkStage
 from training.stages.stage import Batch, OptimiserSettings, Stage
 from training.synthetic.dataset import SyntheticFaces
@@ -27,6 +28,8 @@ from training.trainer.configuration import StageName
 
 PEOPLE, PICTURES = 2, 2
 BACKBONE = "mobilenet_small"
+CODES = ("identity", "expression", "jaw")
+"""What the network on head parameters sees."""
 OPTIMISER = OptimiserSettings(learning_rate=2e-4)
 
 
@@ -47,7 +50,8 @@ class Patterns(nn.Module):
 def rings(pictures: int = PICTURES) -> Batch:
     """`PEOPLE` rings as rows; not to be changed."""
     faces = SyntheticFaces(PEOPLE, pictures, seed=7)
-    return default_collate([faces[index] for index in range(len(faces))])
+    batch = default_collate([faces[index] for index in range(len(faces))])
+    return batch | {"codes": torch.cat([batch[name] for name in CODES], 1)}
 
 
 @cache
@@ -63,6 +67,11 @@ def layout() -> CodeLayout:
 
 def _emotion_network() -> Stage:
     return EmotionNetworkStage(EmotionNetworkSettings(BACKBONE), OPTIMISER)
+
+
+def _emotion_mlp() -> Stage:
+    inputs = sum(rings()[name].shape[1] for name in CODES)
+    return EmotionMLPStage(EmotionMLPSettings(inputs, hidden=64), OPTIMISER)
 
 
 def _emoca_coarse() -> Stage:
@@ -89,6 +98,7 @@ def _emoca_detail() -> Stage:
 
 SMALL: Mapping[StageName, tuple[Callable[[], Stage], tuple[str, ...]]] = {
     "emotion-network": (_emotion_network, ("backbone.", "linear.")),
+    "emotion-mlp": (_emotion_mlp, ("mlp.",)),
     "emoca-coarse": (_emoca_coarse, ("deca.E_expression.",)),
     "deca-coarse": (_deca_coarse, ("deca.E_flame.",)),
     "deca-detail": (_deca_detail, ("deca.E_detail.", "deca.D_detail.")),

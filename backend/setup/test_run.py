@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import subprocess
 import tempfile
 import time
@@ -24,6 +25,8 @@ from .runtime import RAY_LOCK, TRAIN_LOCK, ensure_runtime
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENTS = ROOT / ".envs"
 
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+"""Programs that tests of web pages can drive; the first is also the name of its Debian package."""
 _NO_TESTS = 5  # pytest's exit status when it collected none
 
 
@@ -101,6 +104,7 @@ def _prepare() -> list[Suite]:
     _heading("environments")
     with TerminalProgress() as progress:
         _ensure_system_libraries()
+        _ensure_browser()
         backend = ensure_runtime(ROOT, progress, ("test.txt", RAY_LOCK, TRAIN_LOCK))
         blenders = [(release, _ensure_bpy(release, progress)) for release in _releases()]
     shared = {"MIEN_HOME": os.environ.get("MIEN_HOME") or str(ENVIRONMENTS / "mien-home")}
@@ -139,6 +143,25 @@ def _ensure_system_libraries() -> None:
     if not system_libraries.has_apt() or os.geteuid() != 0:
         message = f"These system libraries are missing: {', '.join(absent)}."
         raise MienError(ErrorCode.SETUP_FAILED, message, system_libraries.install_remedy(absent))
+    _install_packages(packages)
+
+
+def _ensure_browser() -> None:
+    """Install the Chromium that tests of web pages drive, where we may; without one those tests are skipped."""
+    if any(map(shutil.which, BROWSERS)) or not system_libraries.has_apt() or os.geteuid() != 0:
+        return
+    try:
+        _install_packages([BROWSERS[0]])
+    except MienError as error:
+        print(f"{error.message} Tests of web pages are skipped.", flush=True)
+
+
+def _install_packages(packages: Sequence[str]) -> None:
+    """Install Debian packages.
+
+    Raises:
+        MienError: SETUP_FAILED.
+    """
     print(f"Installing {' '.join(packages)}", flush=True)
     install = ["apt-get", "install", "-y", "--no-install-recommends", *packages]
     for command in (["apt-get", "update"], install):

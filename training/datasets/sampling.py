@@ -100,6 +100,7 @@ class EpochSampler(Sampler[int]):
         self, order: Order, count: int, seed: int = 0, rank: int | None = None, processes: int | None = None
     ) -> None:
         self._order, self._count, self._seed, self._epoch = order, count, seed, 0
+        self._taken = (0, 0)
         self._place = None if rank is None or processes is None else (rank, processes)
 
     def __len__(self) -> int:
@@ -110,11 +111,16 @@ class EpochSampler(Sampler[int]):
         indices = self._order.indices(np.random.default_rng((self._seed, self._epoch)))
         # Neighbours stay together: the order may be one that spares reading files.
         share = np.resize(indices, len(self) * processes)[rank * len(self) : (rank + 1) * len(self)]
-        return iter(share.tolist())
+        epoch, taken = self._taken
+        return iter(share[taken if epoch == self._epoch else 0 :].tolist())
 
     def set_epoch(self, epoch: int) -> None:
         """Begin an epoch."""
         self._epoch = epoch
+
+    def go_on(self, epoch: int, taken: int) -> None:
+        """Begin an epoch of which a run that was interrupted has taken this process's first items; the length stays."""
+        self._epoch, self._taken = epoch, (epoch, taken)
 
     def _rank_of(self) -> tuple[int, int]:
         if self._place is not None:

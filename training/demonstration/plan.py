@@ -8,7 +8,7 @@ from typing import Literal
 
 from backend.networks.emotion_backbones import Backbone
 
-Step = Literal["faces", "coarse", "emotion", "other", "emoca_without", "emoca"]
+Step = Literal["faces", "coarse", "emotion", "other", "expression", "damaged", "emoca_without", "emoca"]
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Plan:
     Attributes:
         people, pictures: in training.
         validated, tested: people who are looked at between and tested with, of `pictures` each.
-        emotion_epochs, coarse_epochs, emoca_epochs: of each training.
+        emotion_epochs, coarse_epochs, expression_epochs, emoca_epochs: of each training.
         emotion_weight: of the emotion loss.
         backbone: of all networks.
         seed: of everything.
@@ -30,11 +30,14 @@ class Plan:
     tested: int = 120
     emotion_epochs: int = 8
     coarse_epochs: int = 8
+    expression_epochs: int = 8
     emoca_epochs: int = 1
     emotion_weight: float = 1.0
     backbone: Backbone = "mobilenet_small"
     seed: int = 0
 
 
-STEPS: tuple[tuple[Step, ...], ...] = (("faces",), ("coarse", "emotion", "other"), ("emoca_without", "emoca"))
+STEPS: tuple[tuple[Step, ...], ...] = (
+    ("faces",), ("coarse", "emotion", "other", "expression"), ("damaged",), ("emoca_without", "emoca"),
+)  # fmt: skip
 """Those of a line need nothing of each other."""

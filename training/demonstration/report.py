@@ -11,7 +11,8 @@ from training.demonstration.run import Demonstrated
 
 _STEPS: dict[Step, str] = {
     "faces": "make the faces", "coarse": "teach the coarse encoder", "emotion": "train the emotion network",
-    "other": "train the second emotion network", "emoca_without": "EMOCA coarse without the emotion loss",
+    "other": "train the second emotion network", "expression": "teach the expression encoder", "damaged": "damage it",
+    "emoca_without": "EMOCA coarse without the emotion loss",
     "emoca": "EMOCA coarse with it",
 }  # fmt: skip
 
@@ -57,10 +58,10 @@ def _emotion(found: Demonstrated) -> Iterable[str]:
 def _emoca(found: Demonstrated) -> Iterable[str]:
     yield (
         "A coarse encoder is taught from the truth, in DECA's place, and then frozen: identity, pose, camera, albedo "
-        "and light come from it, with its errors. The expression encoder begins as its copy whose last layer is "
-        "weakened to 30 % and disturbed. From there it is trained twice on the same pictures in the same order, with "
-        f"the weights of the paper: without the emotion loss, and with it (weight {found.plan.emotion_weight:g}). No "
-        "truth but the landmarks in the closure terms is used in that."
+        "and light come from it, with its errors. The expression encoder is taught from the truth too; then its last "
+        "layer is disturbed and weakened to 30 %. From there it is trained twice on the same pictures in the same "
+        "order, with the weights of the paper: without the emotion loss, and with it (weight "
+        f"{found.plan.emotion_weight:g}). No truth but the landmarks in the closure terms is used in that."
     )
     yield (
         "Error: mean distance over the face's vertices between found and true expression, both on the mean face. "

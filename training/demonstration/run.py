@@ -7,19 +7,21 @@ import json
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
 import torch
 
 from backend.device import available_cores, choose_device, device_label
+from blender_addon.contract.errors import ErrorCode, MienError
 from blender_addon.contract.files import atomic_write, make_folder
 from training.demonstration.judging import Judged
 from training.demonstration.plan import STEPS, Plan, Step
 from training.demonstration.work import Told, Work
 from training.trainer.speed import StepSpeed
 
+PLAN = "plan.json"
 
 @dataclass(frozen=True)
 class Demonstrated:
@@ -53,11 +55,19 @@ class Demonstration:
         out: where everything is kept.
         plan: how much.
         say: told what is being done.
+
+    Raises:
+        MienError: USAGE where the folder holds another plan's; NO_SPACE, NOT_PERMITTED.
     """
 
     def __init__(self, out: Path, plan: Plan, say: Callable[[str], None]) -> None:
         self.out, self.plan, self._say = out, plan, say
         make_folder(out)
+        path = out / PLAN
+        if path.exists() and json.loads(path.read_text()) != asdict(plan):
+            message = f"{out} holds a demonstration with other numbers ({PLAN})."
+            raise MienError(ErrorCode.USAGE, message, "Choose another --out, or remove that folder.")
+        atomic_write(path, lambda file: file.write(json.dumps(asdict(plan), indent=1).encode()))
 
     def run(self) -> Demonstrated:
         """All steps that are not done yet.

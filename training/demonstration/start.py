@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A coarse encoder for the demonstration, taught from the truth, and the damaged expression encoder it starts with.
+"""The encoders that the demonstration begins with, taught from the truth; the expression encoder is then damaged.
 
 In the place of DECA, whose weights are the user's: what EMOCA is then trained with sees no truth any more.
 """
@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from backend.networks.codes import ExpressionBranch
 from backend.networks.emotion_backbones import Backbone
 from training.losses.landmarks import landmark_loss
-from training.model.encoder import clone_expression, face_encoder
-from training.model.face import FaceModel
+from training.model.encoder import face_encoder
+from training.model.face import FaceModel, expressed
 from training.model.layout import CodeLayout, FaceCode, true_code
 from training.stages.stage import Batch, OptimiserSettings, Stage
 
@@ -61,31 +61,57 @@ def _error(found: FaceCode, truth: FaceCode, name: str) -> Tensor:
     return nn.functional.smooth_l1_loss(difference, torch.zeros_like(difference))
 
 
-def damage(
-    checkpoint: Path, out: Path, backbone: Backbone, layout: CodeLayout, kept: float = 0.3, noise: float = 0.5,
-    seed: int = 0,
-) -> None:  # fmt: skip
-    """Write a checkpoint whose expression encoder is the coarse one's, weakened and disturbed in its last layer.
+class TaughtExpressionStage(Stage):
+    """An expression encoder learns the expressions and lids that synthetic pictures were made from.
 
     Args:
-        checkpoint: of `TaughtCoarseStage`.
-        out: the damaged one.
-        backbone, layout: of the encoders.
-        kept: share of the last layer's strength that stays: expressions come out so much weaker.
-        noise: standard deviation of what is added, over that of the layer's weights.
+        backbone: of the encoder.
+        optimiser: see there.
+        model: the head.
+        layout: of its codes.
+    """
+
+    def __init__(self, backbone: Backbone, optimiser: OptimiserSettings, model: FaceModel, layout: CodeLayout) -> None:
+        super().__init__({"expression": 1.0, "eyelids": 1.0, "vertices": 1.0}, optimiser)
+        self.layout = layout
+        self.deca = nn.Module()
+        self.deca.E_expression = face_encoder(backbone, layout.moving(ExpressionBranch()))
+        self.model = model
+        self.freeze(model)
+        self.leave_out("model")
+
+    def terms(self, batch: Batch) -> dict[str, Tensor]:
+        truth = true_code(batch, self.layout)
+        with self.clock.part("encoder"):
+            output = self.deca.E_expression(batch["image"])
+        with self.clock.part("losses"):
+            found = self.layout.with_expression(truth, output, ExpressionBranch())
+            apart = expressed(self.model.head, found) - expressed(self.model.head, truth)
+            millimetres = 1000 * apart.square().sum(2).add(1e-12).sqrt().mean()
+            return {name: _error(found, truth, name) for name in ("expression", "eyelids")} | {"vertices": millimetres}
+
+
+def damage(coarse: Path, expression: Path, out: Path, kept: float = 0.3, noise: float = 0.5, seed: int = 0) -> None:
+    """Write two checkpoints of both encoders: as they were taught, and with a damaged expression encoder.
+
+    Args:
+        coarse: checkpoint of `TaughtCoarseStage`.
+        expression: that of `TaughtExpressionStage`.
+        out: folder of the results, `taught.ckpt` and `damaged.ckpt`.
+        kept: share of the strength of the expression encoder's last layer that stays: expressions come out so much
+            weaker.
+        noise: standard deviation of what is added to it before, over that of the layer's weights.
         seed: of the noise.
     """
-    state = torch.load(checkpoint, weights_only=True)["state_dict"]
-    coarse = face_encoder(backbone, layout.coarse)
-    prefix = "deca.E_flame."
-    coarse.load_state_dict({name.removeprefix(prefix): value for name, value in state.items() if prefix in name})
-    expression = face_encoder(backbone, layout.moving(ExpressionBranch()))
-    clone_expression(coarse, expression, layout, ExpressionBranch())
-    whole = {f"deca.E_expression.{name}": value.clone() for name, value in expression.state_dict().items()}
-    torch.save({"state_dict": state | whole}, out.with_name("undamaged.ckpt"))
+    state = {name: value for path in (coarse, expression) for name, value in _state(path).items()}
+    torch.save({"state_dict": state}, out / "taught.ckpt")
     generator = torch.Generator().manual_seed(seed)
     for name in ("deca.E_expression.layers.2.weight", "deca.E_expression.layers.2.bias"):
-        values = whole[name]
+        values = state[name]
         disturbed = torch.randn(values.shape, generator=generator) * values.std() * noise
-        whole[name] = kept * (values + disturbed)
-    torch.save({"state_dict": state | whole}, out)
+        state[name] = kept * (values + disturbed)
+    torch.save({"state_dict": state}, out / "damaged.ckpt")
+
+
+def _state(path: Path) -> dict[str, Tensor]:
+    return torch.load(path, weights_only=True)["state_dict"]

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader
 from backend.device import available_cores
 from training.demonstration.judging import Judged, judge
 from training.demonstration.plan import Plan
-from training.demonstration.start import TaughtCoarseStage, damage
+from training.demonstration.start import TaughtCoarseStage, TaughtExpressionStage, damage
 from training.metrics import Agreement, agreement, classification
 from training.model.emotion import emotion_network
 from training.model.layout import CodeLayout
@@ -35,7 +35,7 @@ from training.trainer.speed import StepSpeed, step_speed
 OTHER_PEOPLE, TEST_PEOPLE = 1_000_000, 2_000_000
 """Numbers of the first person who is validated and tested with; training people count from 0."""
 ENCODERS = {
-    "taught from the truth": "undamaged.ckpt", "damaged start": "damaged.ckpt",
+    "taught from the truth": "taught.ckpt", "damaged start": "damaged.ckpt",
     "EMOCA without the emotion loss": "emoca_without/last.ckpt", "EMOCA": "emoca/last.ckpt",
 }  # fmt: skip
 """Expression encoders that are compared, and their checkpoints."""
@@ -89,11 +89,16 @@ class Work:
         self._emotion_network("other", self.plan.seed + 1)
 
     def coarse(self) -> None:
-        """The coarse encoder, and the damaged expression encoder."""
-        plan, model = self.plan, face_model(training_head("open"))
-        how = self._configuration("emoca-coarse", plan.coarse_epochs, 32, _FROM_RANDOM)
-        self._fit("coarse", how, lambda: TaughtCoarseStage(plan.backbone, how.optimiser, model, self._layout))
-        damage(self.out / "coarse/best.ckpt", self.out / "damaged.ckpt", plan.backbone, self._layout)
+        """The coarse encoder."""
+        self._taught("coarse", TaughtCoarseStage, self.plan.coarse_epochs)
+
+    def expression(self) -> None:
+        """The expression encoder before it is damaged."""
+        self._taught("expression", TaughtExpressionStage, self.plan.expression_epochs)
+
+    def damaged(self) -> None:
+        """Both encoders, taught and damaged."""
+        damage(self.out / "coarse/best.ckpt", self.out / "expression/best.ckpt", self.out)
 
     def emoca_without(self) -> None:
         """EMOCA's coarse stage without its emotion loss."""
@@ -130,6 +135,11 @@ class Work:
     def speed(self) -> StepSpeed:
         """Of a step of EMOCA's coarse stage with the emotion loss."""
         return step_speed(self._emoca("damaged.ckpt", 1.0), 20)
+
+    def _taught(self, name: str, stage: type[TaughtCoarseStage | TaughtExpressionStage], epochs: int) -> None:
+        how = self._configuration("emoca-coarse", epochs, 32, _FROM_RANDOM)
+        model = face_model(training_head("open"))
+        self._fit(name, how, lambda: stage(self.plan.backbone, how.optimiser, model, self._layout))
 
     def _emotion_network(self, name: str, seed: int) -> None:
         model = {"backbone": self.plan.backbone, "without_background": 0.5}

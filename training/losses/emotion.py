@@ -83,13 +83,27 @@ def valence_arousal_losses(found: EmotionReadout, truth: EmotionTruth) -> dict[s
     return dict(zip(VALENCE_AROUSAL_TERMS, (*squares, correlation, concordance), strict=True))
 
 
-def emotion_loss(found: EmotionReadout, truth: EmotionTruth, weights: Tensor) -> Tensor:
-    """Cross-entropy plus the weighted terms of valence and arousal.
+def emotion_terms(found: EmotionReadout, truth: EmotionTruth, weights: Tensor | None = None) -> dict[str, Tensor]:
+    """What emotion networks are trained by: `expression`, `valence_arousal`, and the terms that the latter mixes.
 
     Args:
         found: of the network.
-        truth: the labels.
-        weights: (4,) in the order of `VALENCE_AROUSAL_TERMS`; `shaken(4)` in training.
+        truth: the labels; valence and arousal are no numbers where there are none.
+        weights: (4,) in the order of `VALENCE_AROUSAL_TERMS`; even by default, so that losses can be compared.
     """
-    terms = torch.stack(list(valence_arousal_losses(found, truth).values()))
-    return expression_loss(found.log_probabilities, truth.label) + (weights.to(terms) * terms).sum()
+    parts = _rated_losses(found, truth)
+    terms = torch.stack([parts[name] for name in VALENCE_AROUSAL_TERMS])
+    weights = torch.full_like(terms, 1 / len(terms)) if weights is None else weights.to(terms)
+    return {
+        "expression": expression_loss(found.log_probabilities, truth.label), "valence_arousal": (weights * terms).sum(),
+        **parts,
+    }  # fmt: skip
+
+
+def _rated_losses(found: EmotionReadout, truth: EmotionTruth) -> dict[str, Tensor]:
+    """The terms over the faces that have valence and arousal; 0 where none has."""
+    rated = truth.valence.isfinite() & truth.arousal.isfinite()
+    if not rated.any():
+        return dict.fromkeys(VALENCE_AROUSAL_TERMS, found.valence.sum() * 0)
+    known = EmotionTruth(truth.label[rated], truth.valence[rated], truth.arousal[rated])
+    return valence_arousal_losses(EmotionReadout(*(part[rated] for part in found)), known)

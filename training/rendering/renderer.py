@@ -29,7 +29,8 @@ class Render:
         shading: (B, 3, H, W) not clamped.
         normals: (B, 3, H, W) unit, head space.
         alpha: (B, 1, H, W) 1 where the head is.
-        mask: (B, 1, H, W) the UV mask as seen, times alpha; alpha where there is none.
+        mask: (B, 1, H, W) the UV mask as seen, times alpha; alpha where there is none. Without gradient, as in DECA:
+            else a loss on it would fall where the face gets smaller.
         grid: (B, H, W, 2) where in the UV layout each pixel lies, as `grid_sample` takes it.
     """
 
@@ -114,7 +115,7 @@ class FaceRenderer(nn.Module):
         else:
             normals, shading = seen(uv_normals), seen(_shading(uv_normals, light))
         colour = seen(albedo)
-        return Render(colour * shading, colour, shading, normals, alpha, seen(self.mask), grid)
+        return Render(colour * shading, colour, shading, normals, alpha, _seen(self.mask, grid.detach(), alpha), grid)
 
 
 def _seen(maps: Tensor, grid: Tensor, alpha: Tensor) -> Tensor:

@@ -112,7 +112,7 @@ class DecaCoarseStage(Stage):
         }  # fmt: skip
 
     def _rendered(self, batch: Batch, code: FaceCode, render: Render) -> dict[str, Tensor]:
-        photo, mask = batch["image"], render.mask.detach()
+        photo, mask = batch["image"], render.mask
         terms = {"photometric": photometric_loss(render.image * mask, photo, batch["mask"])}
         if self.faces is not None:
             terms["identity"] = self._identity(photo, mask, code, render)

@@ -10,14 +10,8 @@ import torch
 from torch import Tensor
 
 from backend.networks.codes import EXPRESSION, IDENTITY, ROTATION
-from backend.networks.emotion import EmotionMLP, EmotionReadout, readout
-from training.losses.emotion import (
-    VALENCE_AROUSAL_TERMS,
-    EmotionTruth,
-    expression_loss,
-    shaken,
-    valence_arousal_losses,
-)
+from backend.networks.emotion import EmotionMLP, readout
+from training.losses.emotion import VALENCE_AROUSAL_TERMS, EmotionTruth, emotion_terms, shaken
 from training.stages.stage import Batch, OptimiserSettings, Stage
 
 
@@ -60,20 +54,8 @@ class EmotionMLPStage(Stage):
         return self.mlp(codes)
 
     def terms(self, batch: Batch) -> dict[str, Tensor]:
-        found = readout(self(batch["codes"]))
-        parts = self._valence_arousal(found, batch)
-        count = len(VALENCE_AROUSAL_TERMS)
-        # Between epochs the weights are even, so that losses can be compared.
-        weights = shaken(count, self._chances) if self.training else torch.full((count,), 1 / count)
-        mixed = (weights.to(found.valence) * torch.stack([parts[name] for name in VALENCE_AROUSAL_TERMS])).sum()
-        classes = expression_loss(found.log_probabilities, batch["label"])
-        return {"expression": classes, "valence_arousal": mixed, **parts}
-
-    @staticmethod
-    def _valence_arousal(found: EmotionReadout, batch: Batch) -> dict[str, Tensor]:
-        """The terms over the rows that have valence and arousal; 0 where none has."""
-        rated = torch.isfinite(batch["valence"]) & torch.isfinite(batch["arousal"])
-        if not rated.any():
-            return dict.fromkeys(VALENCE_AROUSAL_TERMS, found.valence.sum() * 0)
-        truth = EmotionTruth(*(batch[name][rated] for name in ("label", "valence", "arousal")))
-        return valence_arousal_losses(EmotionReadout(*(each[rated] for each in found)), truth)
+        found = readout(self(batch["codes"]).float())
+        truth = EmotionTruth(batch["label"], batch["valence"], batch["arousal"])
+        weights = shaken(len(VALENCE_AROUSAL_TERMS), self._chances) if self.training else None
+        with self.exactly():
+            return emotion_terms(found, truth, weights)

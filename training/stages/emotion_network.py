@@ -9,15 +9,9 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from backend.networks.emotion import EmotionNetwork, EmotionReadout, readout
+from backend.networks.emotion import EmotionNetwork, readout
 from backend.networks.emotion_backbones import Backbone
-from training.losses.emotion import (
-    VALENCE_AROUSAL_TERMS,
-    EmotionTruth,
-    expression_loss,
-    shaken,
-    valence_arousal_losses,
-)
+from training.losses.emotion import VALENCE_AROUSAL_TERMS, EmotionTruth, emotion_terms, shaken
 from training.stages.stage import Batch, OptimiserSettings, Stage
 
 
@@ -64,25 +58,12 @@ class EmotionNetworkStage(Stage):
             found = readout(self(self._seen(batch)).float())
         with self.clock.part("losses"), self.exactly():
             truth = EmotionTruth(batch["label"], batch["valence"], batch["arousal"])
-            parts = valence_arousal_losses(*_with_places(found, truth))
-            weights = shaken(len(parts)) if self.training else torch.full((len(parts),), 1 / len(parts))
-            mixed = (weights.to(found.valence) * torch.stack([parts[name] for name in VALENCE_AROUSAL_TERMS])).sum()
-            right = (found.log_probabilities.argmax(1) == truth.label).float().mean()
-            return {"expression": expression_loss(found.log_probabilities, truth.label), "valence_arousal": mixed,
-                    "accuracy": right, **parts}  # fmt: skip
+            weights = shaken(len(VALENCE_AROUSAL_TERMS)) if self.training else None
+            right = (found.log_probabilities.argmax(1) == truth.label).sum() / (truth.label >= 0).sum().clamp(min=1)
+            return emotion_terms(found, truth, weights) | {"accuracy": right}
 
     def _seen(self, batch: Batch) -> Tensor:
         if not (self.training and self._without_background):
             return batch["image"]
         chosen = torch.rand(len(batch["image"]), 1, 1, 1, device=batch["image"].device) < self._without_background
         return torch.where(chosen, batch["image"] * batch["mask"], batch["image"])
-
-
-def _with_places(found: EmotionReadout, truth: EmotionTruth) -> tuple[EmotionReadout, EmotionTruth]:
-    """Those faces of a batch whose valence and arousal are known."""
-    known = truth.valence.isfinite() & truth.arousal.isfinite()
-    if known.all():
-        return found, truth
-    return EmotionReadout(*(part[known] for part in found)), EmotionTruth(
-        truth.label[known], truth.valence[known], truth.arousal[known]
-    )

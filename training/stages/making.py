@@ -83,6 +83,7 @@ def _emoca_coarse(configuration: Configuration) -> Stage:
         stage = EmocaCoarseStage(settings, configuration.optimiser, model, layout, emotion, lips)
     places = {"expression": (stage.deca.E_expression, "E_expression.")}
     if settings.coarse == "network":
+        _require_start(configuration, "coarse")
         places["coarse"] = (stage.deca.E_flame, "E_flame.")
     start(configuration, places, also=("emotion",))
     if settings.coarse == "network" and "expression" not in configuration.start:
@@ -129,8 +130,7 @@ def _detail(configuration: Configuration, settings: DecaDetailSettings, kind: ty
     frozen = {"coarse": "E_flame", "expression": "E_expression"}
     there = {name: network for name, network in frozen.items() if hasattr(stage.deca, network)}
     for name in there:
-        if name not in configuration.start:
-            raise wrong(f"start.{name}", "is missing", "It is not trained in this stage: name what it is taken from.")
+        _require_start(configuration, name)
     learning = {"detail_encoder": "E_detail", "detail_decoder": "D_detail"}
     places = {name: (getattr(stage.deca, network), f"{network}.") for name, network in (there | learning).items()}
     start(configuration, places, also=("vgg19",))
@@ -140,6 +140,12 @@ def _detail(configuration: Configuration, settings: DecaDetailSettings, kind: ty
 def _head(configuration: Configuration) -> tuple[FaceModel, CodeLayout]:
     head = training_head(configuration.head)
     return face_model(head, configuration.albedo), CodeLayout.of(head)
+
+
+def _require_start(configuration: Configuration, name: str) -> None:
+    """Refuse a frozen part that would begin at random, and stay so."""
+    if name not in configuration.start:
+        raise wrong(f"start.{name}", "is missing", "It is not trained in this stage: name what it is taken from.")
 
 
 @contextmanager

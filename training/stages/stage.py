@@ -13,8 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from training.stages.clock import StepClock
+from training.trainer.filling import wrong
 
 Batch = dict[str, Tensor]
+_OF_THE_LENGTH = ("total_steps", "_schedule_phases")
+"""What torch's one-cycle schedule knows of how long a run is."""
 
 
 @dataclass(frozen=True)
@@ -66,8 +69,11 @@ class Stage(lightning.LightningModule):
         return self
 
     def lay_out(self) -> Stage:
-        """Put the channels of pictures last, which convolutions are faster with; one over time as well has no such."""
-        for tensor in (*self.parameters(), *self.buffers()):
+        """Put the channels of pictures last, which convolutions are faster with; one over time as well has no such.
+
+        Buffers stay as they are: none is of a convolution, and maps in UV space are looked into as they lie.
+        """
+        for tensor in self.parameters():
             if tensor.ndim == 4:
                 tensor.data = tensor.data.contiguous(memory_format=torch.channels_last)
         return self
@@ -116,8 +122,10 @@ class Stage(lightning.LightningModule):
         """The weighted sum.
 
         Raises:
-            KeyError: a weight names a term that the stage does not have.
+            MienError: USAGE for a weight of a term that the stage does not have.
         """
+        if unknown := [name for name, weight in self.weights.items() if weight and name not in terms]:
+            raise wrong(f"model.weights.{unknown[0]}", "is no term of this stage", f"There are: {', '.join(terms)}.")
         weighed = [weight * terms[name] for name, weight in self.weights.items() if weight]
         return torch.stack(weighed).sum()
 
@@ -143,6 +151,12 @@ class Stage(lightning.LightningModule):
         steps = int(self.trainer.estimated_stepping_batches)
         cycle = torch.optim.lr_scheduler.OneCycleLR(adam, self.optimiser.learning_rate, total_steps=steps)
         return {"optimizer": adam, "lr_scheduler": {"scheduler": cycle, "interval": "step"}}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """A run that goes on for longer than it was begun for has the learning rates of the longer one."""
+        for state in checkpoint.get("lr_schedulers", ()):
+            for name in _OF_THE_LENGTH:
+                state.pop(name, None)
 
     def _loss(self, part: str, batch: Batch) -> Tensor:
         batch = laid_out(batch)

@@ -42,7 +42,7 @@ class TrainerSettings:
         clip: largest norm of the gradient; 0 for any.
         log_every: steps between logged losses.
         pictures_every: steps between logged pictures.
-        save_every: steps between checkpoints of the last state, beside those after each validation; 0 for those alone.
+        save_every: steps between checkpoints of the last state, beside those after each epoch; 0 for those alone.
     """
 
     batch: int = 32

@@ -32,6 +32,7 @@ class RunData(lightning.LightningDataModule):
         self.trained = augmented_dataset(dataset(data.train), data.augmentation, configuration.seed)
         self.looked_at = dataset(data.validation)
         self._told: set[str] = set()
+        self._reached = (0, 0)
 
     def setup(self, stage: str) -> None:
         """Say what the datasets lack."""
@@ -42,13 +43,32 @@ class RunData(lightning.LightningDataModule):
         self._tell()
 
     def train_dataloader(self) -> DataLoader:
-        """In a new order each epoch, drawn from the seed; a last batch that is not full is left out."""
+        """In a new order each epoch, drawn from the seed; a last batch that is not full is left out.
+
+        A run that goes on begins with the first batch that it had not trained on.
+        """
         order = sampler(self.trained, self._configuration.seed, balanced=self._configuration.data.balanced)
+        epoch, batches = self._reached
+        order.go_on(epoch, batches * self._configuration.trainer.batch)
+        set_epoch(self.trained, epoch)  # lightning does not tell an epoch that goes on
         return self._loader(self.trained, order, drop_last=True)
 
     def val_dataloader(self) -> DataLoader:
         """In order."""
         return self._loader(self.looked_at, in_order(self.looked_at), drop_last=False)
+
+    def state_dict(self) -> dict[str, int]:
+        """Where a run that is resumed goes on: the epoch, and how many of its batches were trained on."""
+        loop = self.trainer.fit_loop
+        epoch, batches = loop.epoch_progress.current, loop.epoch_loop.batch_progress.current.processed
+        between = epoch.ready == epoch.processed
+        if not between and batches >= loop.max_batches:
+            return {"epoch": epoch.processed + 1, "batches": 0}
+        return {"epoch": epoch.processed, "batches": 0 if between else batches}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Go on there."""
+        self._reached = state["epoch"], state["batches"]
 
     def _tell(self) -> None:
         """What is to be told of the datasets and was not yet."""

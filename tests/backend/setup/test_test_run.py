@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 
 import pytest
 
+from backend.setup import test_run
 from backend.setup.test_run import Counts, Suite, read_results, run_suite
 
 
@@ -47,3 +49,26 @@ def test_a_suite_is_run_with_its_variables(tmp_path, capfd):
     assert run_suite(suite, ["-m", "not slow"]) == Counts(1, 1, 0)
     assert run_suite(suite, ["-k", "nothing"]) == Counts(0, 0, 0)
     assert "tiny: 1 passed, 1 failed, 0 skipped" in capfd.readouterr().out
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_browser_is_installed_where_there_is_none_and_missed_only_by_its_tests(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, fails: bool
+) -> None:
+    asked: list[list[str]] = []
+
+    def run(command: list[str], **_: object) -> subprocess.CompletedProcess:
+        asked.append(command)
+        return subprocess.CompletedProcess(command, int(fails))
+
+    monkeypatch.setattr(test_run.subprocess, "run", run)
+    monkeypatch.setattr(test_run.system_libraries, "has_apt", lambda: True)
+    monkeypatch.setattr(test_run.os, "geteuid", lambda: 0, raising=False)
+    monkeypatch.setattr(test_run.shutil, "which", lambda name: None)
+    test_run._ensure_browser()
+    assert ("skipped" in capsys.readouterr().out) == fails
+    assert fails or asked[-1][-1] == "chromium"
+    asked.clear()
+    monkeypatch.setattr(test_run.shutil, "which", lambda name: f"/usr/bin/{name}" if "google" in name else None)
+    test_run._ensure_browser()
+    assert not asked

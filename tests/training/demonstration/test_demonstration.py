@@ -10,18 +10,19 @@ from pathlib import Path
 import pytest
 import torch
 
+from blender_addon.contract.errors import ErrorCode, MienError
 from training.demonstration.plan import Plan
 from training.demonstration.report import report
 from training.demonstration.run import Demonstration
 
-SMALL = Plan(people=16, pictures=2, validated=2, tested=8, emotion_epochs=1, coarse_epochs=1)
+SMALL = Plan(people=16, pictures=2, validated=2, tested=8, emotion_epochs=1, coarse_epochs=1, expression_epochs=1)
 
 
 @pytest.mark.slow
 def test_all_steps_are_done_once_and_told(tmp_path: Path) -> None:
     steps: list[str] = []
     found = Demonstration(tmp_path, SMALL, steps.append).run()
-    assert steps == ["faces", "coarse, emotion, other", "emoca_without, emoca"]
+    assert steps == ["faces", "coarse, emotion, other, expression", "damaged", "emoca_without, emoca"]
     assert set(found.encoders) == {
         "taught from the truth", "damaged start", "EMOCA without the emotion loss", "EMOCA",
     }  # fmt: skip
@@ -37,6 +38,14 @@ def test_all_steps_are_done_once_and_told(tmp_path: Path) -> None:
     again = Demonstration(tmp_path, SMALL, steps.append).run()
     assert steps == []
     assert again.encoders == found.encoders and again.emotion == found.emotion
+
+
+def test_a_folder_of_another_plan_is_refused(tmp_path: Path) -> None:
+    Demonstration(tmp_path, SMALL, print)
+    Demonstration(tmp_path, SMALL, print)
+    with pytest.raises(MienError, match="other numbers") as error:
+        Demonstration(tmp_path, Plan(people=17), print)
+    assert error.value.code is ErrorCode.USAGE
 
 
 def _frozen_stayed(folder: Path) -> None:

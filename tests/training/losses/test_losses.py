@@ -260,11 +260,16 @@ def test_expression_loss_is_the_mean_over_labelled_faces() -> None:
     assert emotion.expression_loss(found.log_probabilities, torch.full((4,), -1)) == 0
 
 
-def test_emotion_loss_is_the_sum_of_its_terms_and_flows() -> None:
+def summed(outputs: torch.Tensor, truth: emotion.EmotionTruth, weights: torch.Tensor | None = None) -> torch.Tensor:
+    terms = emotion.emotion_terms(readout(outputs), truth, weights)
+    return terms["expression"] + terms["valence_arousal"]
+
+
+def test_emotion_terms_are_their_parts_weighed_and_flow() -> None:
     outputs, truth = random(4, 10).requires_grad_(), emotion_truth([0, 1, 2, 3])
     terms = emotion.valence_arousal_losses(readout(outputs), truth)
     weights = torch.tensor([0.1, 0.2, 0.3, 0.4])
-    loss = emotion.emotion_loss(readout(outputs), truth, weights)
+    loss = summed(outputs, truth, weights)
     expected = emotion.expression_loss(readout(outputs).log_probabilities, truth.label) + sum(
         weight * terms[name] for weight, name in zip(weights, emotion.VALENCE_AROUSAL_TERMS, strict=True)
     )
@@ -275,6 +280,22 @@ def test_emotion_loss_is_the_sum_of_its_terms_and_flows() -> None:
     assert terms["pcc"].item() == pytest.approx(1 - correlation, abs=1e-5)
 
 
+def test_faces_without_valence_and_arousal_count_for_their_class_alone() -> None:
+    outputs, truth = random(4, 10).requires_grad_(), emotion_truth([0, 1, 2, 3])
+    missing = truth.valence.clone()
+    missing[1] = torch.nan
+    found = emotion.emotion_terms(readout(outputs), emotion.EmotionTruth(truth.label, missing, truth.arousal))
+    kept = [0, 2, 3]
+    known = emotion.EmotionTruth(truth.label[kept], truth.valence[kept], truth.arousal[kept])
+    rated = emotion.emotion_terms(readout(outputs[kept]), known)
+    for name in (*emotion.VALENCE_AROUSAL_TERMS, "valence_arousal"):
+        torch.testing.assert_close(found[name], rated[name])
+    assert found["expression"] == emotion.expression_loss(readout(outputs).log_probabilities, truth.label)
+    unrated = emotion.EmotionTruth(truth.label, torch.full((4,), torch.nan), truth.arousal)
+    assert emotion.emotion_terms(readout(outputs), unrated)["valence_arousal"] == 0
+    check_gradient(summed(outputs, unrated), outputs)
+
+
 def test_a_batch_of_one_trains_too() -> None:
     outputs = random(1, 10).requires_grad_()
-    check_gradient(emotion.emotion_loss(readout(outputs), emotion_truth([5]), emotion.shaken(4)), outputs)
+    check_gradient(summed(outputs, emotion_truth([5]), emotion.shaken(4)), outputs)

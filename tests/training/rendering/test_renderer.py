@@ -70,6 +70,14 @@ def test_the_mask_is_seen_through_the_uvs(vertices: Tensor) -> None:
     assert (render.mask <= render.alpha).all()
 
 
+def test_the_mask_has_no_gradient(vertices: Tensor) -> None:
+    """Or a masked difference of colours would fall where the face gets smaller."""
+    posed = vertices.clone().requires_grad_()
+    renderer = FaceRenderer(load_head(), SIZE, torch.rand(1, 1, 64, 64))
+    render = renderer(posed, CAMERA, torch.ones(2, 3, 8, 8), random_light())
+    assert render.image.requires_grad and not render.mask.requires_grad
+
+
 def test_gradients_reach_all_arguments(vertices: Tensor) -> None:
     albedo = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(1))
     inputs = [tensor.clone().requires_grad_() for tensor in (vertices, CAMERA, albedo, random_light())]

@@ -9,11 +9,14 @@ from torch.utils.data import default_collate
 
 from backend.heads import load_head
 from backend.networks.emotion_backbones import backbone
+from blender_addon.contract.errors import ErrorCode, MienError
 from training.model.layout import CodeLayout, true_code
 from training.model.making import face_model
 from training.stages.emoca_coarse import PAPER_WEIGHTS, EmocaCoarseSettings, EmocaCoarseStage
+from training.stages.making import make_stage
 from training.stages.stage import Batch, OptimiserSettings, laid_out
 from training.synthetic.dataset import SyntheticFaces
+from training.trainer.configuration import Configuration, DataSettings
 
 
 @pytest.fixture(scope="module")
@@ -73,8 +76,9 @@ def test_the_total_is_the_weighted_sum_and_needs_its_terms(stage: EmocaCoarseSta
     expected = sum(weight * terms[name] for name, weight in PAPER_WEIGHTS.items())
     torch.testing.assert_close(stage.total(terms), torch.as_tensor(expected))
     terms.pop("emotion")
-    with pytest.raises(KeyError):
+    with pytest.raises(MienError, match="model.weights.emotion") as error:
         stage.total(terms)
+    assert error.value.code is ErrorCode.USAGE
 
 
 def test_an_emotion_term_without_a_network_is_refused() -> None:
@@ -91,3 +95,10 @@ def test_pictures_show_photo_render_and_both(stage: EmocaCoarseStage, batch: Bat
     assert list(rows) == ["photo", "render", "over_photo"]
     for pictures in rows.values():
         assert pictures.shape == (2, 3, 224, 224) and 0 <= pictures.min() and pictures.max() <= 1
+
+
+def test_a_frozen_encoder_does_not_begin_at_random() -> None:
+    model = {"backbone": "mobilenet_small", "weights": {"photometric": 1.0}}
+    with pytest.raises(MienError, match="'start.coarse' is missing") as error:
+        make_stage(Configuration("emoca-coarse", DataSettings({}, {}), model=model))
+    assert error.value.code is ErrorCode.USAGE

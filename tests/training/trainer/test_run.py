@@ -99,12 +99,54 @@ def test_ctrl_c_keeps_the_state_and_says_how_to_go_on(
         return terms(stage, batch)
 
     monkeypatch.setattr(EmotionNetworkStage, "terms", interrupted)
-    with pytest.raises(MienError, match="Stopped at step 2") as error:
+    with pytest.raises(MienError, match="Stopped at step 3") as error:
         train(*run_of(faces), tmp_path, progress=False)
     assert error.value.code is ErrorCode.CANCELLED
     monkeypatch.undo()
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     assert train(*run_of(faces), tmp_path, progress=False).steps == 6
+
+
+def test_a_run_that_goes_on_takes_the_pictures_that_were_left(
+    faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[list[float]] = []
+    terms, last = EmotionNetworkStage.terms, [0]
+
+    def watched(stage: EmotionNetworkStage, batch: Batch) -> dict[str, torch.Tensor]:
+        if stage.training and len(taken) == last[0]:
+            last[0] = -1
+            signal.raise_signal(signal.SIGINT)
+        if stage.training:
+            taken.append(batch["arousal"].tolist())
+        return terms(stage, batch)
+
+    monkeypatch.setattr(EmotionNetworkStage, "terms", watched)
+    last[0] = -1
+    train(*run_of(faces), tmp_path / "whole", progress=False)
+    whole = taken.copy()
+    taken.clear()
+    last[0] = 4
+    with pytest.raises(MienError, match="Stopped at step 5"):
+        train(*run_of(faces), tmp_path / "parts", progress=False)
+    train(*run_of(faces), tmp_path / "parts", progress=False)
+    assert taken == whole and len(whole) == 6
+
+
+def test_the_state_is_kept_after_each_epoch(
+    faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terms, steps = EmotionNetworkStage.terms, iter(range(100))
+
+    def failing(stage: EmotionNetworkStage, batch: Batch) -> dict[str, torch.Tensor]:
+        if stage.training and next(steps) == 4:
+            raise RuntimeError("no more memory")
+        return terms(stage, batch)
+
+    monkeypatch.setattr(EmotionNetworkStage, "terms", failing)
+    with pytest.raises(RuntimeError, match="no more memory"):
+        train(*run_of(faces), tmp_path, progress=False)
+    assert torch.load(tmp_path / "last.ckpt", weights_only=True)["global_step"] == 3
 
 
 def test_mixed_precision_trains(faces: Path, tmp_path: Path) -> None:
