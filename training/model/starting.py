@@ -13,6 +13,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from backend.weights.found import About
+from backend.weights.opening import form_of
 from backend.weights.parts import PartKind, find
 from backend.weights.restricted import open_restricted
 from backend.weights.stored import readable
@@ -65,6 +67,7 @@ def begin(module: nn.Module, tensors: Mapping[str, Tensor], prefix: str, source:
 
 
 def _checkpoint(path: Path) -> dict[str, Tensor]:
+    form_of(path, About(str(path)))  # tells a pointer, a web page and an empty file for what they are
     if path.suffix == ".safetensors":
         return _safetensors(path)
     with open_restricted(path, code=ErrorCode.BAD_WEIGHTS) as content:

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import os
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 
@@ -82,6 +84,9 @@ def test_a_backbone_begins_from_an_emotion_network(tmp_path: Path) -> None:
         ("x.ckpt", lambda path: torch.save({"layers.0.weight": torch.zeros(2)}, path), "is no emotion network"),
         ("x.safetensors", lambda path: path.write_bytes(b"\x10" + bytes(30)), "is damaged"),
         ("x.safetensors", lambda path: None, "x.safetensors"),
+        ("x.ckpt", lambda path: path.write_text("version https://git-lfs.github.com/"), "a pointer of Git LFS"),
+        ("x.ckpt", lambda path: path.write_bytes(b""), "is empty"),
+        ("x.ckpt", lambda path: path.write_bytes(pickle.dumps(Forged())), "was not opened: it holds .*system"),
     ],
 )
 def test_other_files_are_told(tmp_path: Path, name: str, write: Callable[[Path], None], message: str) -> None:
@@ -89,6 +94,13 @@ def test_other_files_are_told(tmp_path: Path, name: str, write: Callable[[Path],
     with pytest.raises(MienError, match=message) as caught:
         emotion_network(str(tmp_path / name))
     assert caught.value.code in (ErrorCode.BAD_WEIGHTS, ErrorCode.MISSING_FILE)
+
+
+class Forged:
+    """Would run a command in a reader that trusts it."""
+
+    def __reduce__(self) -> tuple[Callable[[str], int], tuple[str]]:
+        return os.system, ("exit",)
 
 
 def same(module: nn.Module, state: State, prefix: str = "") -> None:
