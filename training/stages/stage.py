@@ -35,6 +35,12 @@ class OptimiserSettings:
     weight_decay: float = 0.0
     schedule: Literal["constant", "one-cycle"] = "constant"
 
+    def __post_init__(self) -> None:
+        if self.learning_rate <= 0:
+            raise wrong("optimiser.learning_rate", f"is {self.learning_rate}", "It is above 0.")
+        if self.weight_decay < 0:
+            raise wrong("optimiser.weight_decay", f"is {self.weight_decay}", "It is 0 or more.")
+
 
 class Stage(lightning.LightningModule):
     """One stage: a sum of weighted terms, trained with Adam; some parts are frozen and stay exactly as they are.

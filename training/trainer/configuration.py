@@ -22,6 +22,12 @@ Precision = Literal["32-true", "16-mixed", "bf16-mixed"]
 
 SHIPPED = Path(__file__).parents[1] / "configs"
 _EXTENDS = "extends"
+_LEAST = {
+    "batch": 1, "epochs": -1, "steps": -1, "patience": 0, "validation_batches": 0, "workers": -1, "nodes": 1, "clip": 0,
+    "log_every": 1, "pictures_every": 0, "save_every": 0,
+}  # fmt: skip
+_NO_STRATEGIES = ("spawn", "fork", "notebook")
+"""Lightning's ways to begin processes that bring back the weights alone."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +36,7 @@ class TrainerSettings:
 
     Attributes:
         batch: pictures (or rings) of a step, on each device.
-        epochs: at most.
+        epochs: at most; -1 for no bound but the steps'.
         steps: at most; -1 for no bound but the epochs'.
         patience: validations without a better loss after which the run ends; 0 never ends it early.
         validate_every: share of an epoch between validations.
@@ -62,6 +68,20 @@ class TrainerSettings:
     log_every: int = 20
     pictures_every: int = 500
     save_every: int = 500
+
+    def __post_init__(self) -> None:
+        for name, least in _LEAST.items():
+            if getattr(self, name) < least:
+                raise wrong(f"trainer.{name}", f"is {getattr(self, name)}", f"It is {least} or more.")
+        if self.steps == 0 or self.epochs == 0:
+            raise wrong("trainer.steps" if self.epochs else "trainer.epochs", "is 0", "Take -1 for no bound.")
+        if self.steps == self.epochs == -1:
+            raise wrong("trainer.epochs", "is -1, as are the steps", "Say when the run ends, in one of them.")
+        if not 0 < self.validate_every <= 1:
+            raise wrong("trainer.validate_every", f"is {self.validate_every}", "It is a share of an epoch, up to 1.")
+        if any(way in self.strategy for way in _NO_STRATEGIES):
+            reason = f"is {self.strategy}, which loses the state of a run that ends"
+            raise wrong("trainer.strategy", reason, "Take ddp, which uses the same devices.")
 
 
 @dataclass(frozen=True)
@@ -101,6 +121,10 @@ class Configuration:
     model: Mapping[str, Any] = field(default_factory=dict)
     optimiser: OptimiserSettings = OptimiserSettings()
     trainer: TrainerSettings = TrainerSettings()
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.seed < 2**32:
+            raise wrong("seed", f"is {self.seed}", "It is 0 or more, and below 2 to the power of 32.")
 
 
 def read_configuration(

@@ -8,14 +8,15 @@ import sys
 
 import lightning
 import torch
-from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import DataLoader
 
 from backend.device import available_cores
 from training.datasets.choice import augmented_dataset, dataset
 from training.datasets.faces import Faces, set_epoch
 from training.datasets.report import reports
-from training.datasets.sampling import in_order, sampler
+from training.datasets.sampling import EpochSampler, in_order, sampler
 from training.trainer.configuration import Configuration
+from training.trainer.filling import wrong
 
 
 class RunData(lightning.LightningDataModule):
@@ -23,6 +24,9 @@ class RunData(lightning.LightningDataModule):
 
     Args:
         configuration: of the run.
+
+    Raises:
+        MienError: USAGE for data without pictures; what making the datasets raises.
     """
 
     def __init__(self, configuration: Configuration) -> None:
@@ -31,6 +35,9 @@ class RunData(lightning.LightningDataModule):
         data = configuration.data
         self.trained = augmented_dataset(dataset(data.train), data.augmentation, configuration.seed)
         self.looked_at = dataset(data.validation)
+        for part, items in (("train", self.trained), ("validation", self.looked_at)):
+            if not len(items):
+                raise wrong(f"data.{part}", "gives no pictures", "Choose data that has some.")
         self._told: set[str] = set()
         self._reached = (0, 0)
 
@@ -79,11 +86,11 @@ class RunData(lightning.LightningDataModule):
                 self._told.add(report)
                 sys.stderr.write(f"{report}\n")
 
-    def _loader(self, items: Faces, sampler: Sampler[int], *, drop_last: bool) -> DataLoader:
+    def _loader(self, items: Faces, sampler: EpochSampler, *, drop_last: bool) -> DataLoader:
         how = self._configuration.trainer
         workers = how.workers if how.workers >= 0 else max(available_cores() - 1, 0)
         return DataLoader(
-            items, how.batch, sampler=sampler, num_workers=workers, drop_last=drop_last and len(items) >= how.batch,
+            items, how.batch, sampler=sampler, num_workers=workers, drop_last=drop_last and len(sampler) >= how.batch,
             persistent_workers=workers > 0, pin_memory=torch.cuda.is_available(),
             multiprocessing_context="spawn" if workers else None, worker_init_fn=_begin_worker,
         )  # fmt: skip

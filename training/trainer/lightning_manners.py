@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,14 +36,20 @@ def first_process() -> bool:
     return rank_zero_only.rank == 0
 
 
+def keep_safe_path() -> None:
+    """Let the processes that it begins find modules where this one does, not in the user's folder: it forgets -P."""
+    if sys.flags.safe_path:
+        os.environ["PYTHONSAFEPATH"] = "1"
+
+
 @contextmanager
-def usable_devices() -> Iterator[None]:
-    """Devices, strategies and precisions that it cannot use are told as mistakes in the settings."""
+def possible(*also: type[Exception]) -> Iterator[None]:
+    """What lightning cannot do with a run's settings, and errors of other kinds, are told as mistakes in them."""
     try:
         yield
-    except (MisconfigurationException, ValueError, RuntimeError) as error:
-        reason = " ".join(str(error).split()).rstrip(".")
-        remedy = "Correct trainer.accelerator, devices, strategy or precision; 'auto' takes what there is."
+    except (MisconfigurationException, *also) as error:
+        reason = " ".join(str(error).split()).rstrip(".!")
+        remedy = "Correct the settings of the trainer; accelerator, devices and strategy are best left at 'auto'."
         raise MienError(ErrorCode.USAGE, f"This run is not possible here: {reason}.", remedy) from error
 
 

@@ -21,7 +21,7 @@ from training.stages.stage import Stage
 from training.trainer.configuration import Configuration, TrainerSettings
 from training.trainer.data import Epochs, RunData
 from training.trainer.keeping import KeptState, stoppable
-from training.trainer.lightning_manners import first_process, queues, quiet, usable_devices
+from training.trainer.lightning_manners import first_process, keep_safe_path, possible, queues, quiet
 from training.trainer.pictures import PictureGrids
 
 CONFIGURATION = "run.yaml"
@@ -80,8 +80,9 @@ def fit(stage: Stage, data: RunData, how: TrainerSettings, out: Path, *, progres
     with quiet():
         trainer = _trainer(how, out, kept, progress)
     stage.lay_out()
+    keep_safe_path()
     try:
-        with quiet(), stoppable(kept):
+        with quiet(), stoppable(kept), possible():
             resumed = str(out / LAST) if (out / LAST).exists() else None
             trainer.fit(stage, data, ckpt_path=resumed, weights_only=True)
     except KeyboardInterrupt as error:
@@ -100,7 +101,7 @@ def claim(out: Path, table: dict[str, Any]) -> None:
     make_folder(out)
     path = out / CONFIGURATION
     text = yaml.safe_dump(table, sort_keys=True)
-    if path.exists():
+    if path.exists() and any(out.glob("*.ckpt")):  # before that, what failed may be corrected
         known = yaml.safe_load(path.read_text(encoding="utf-8"))
         if _about(known) != _about(table):
             message = f"{out} holds a run of another configuration ({CONFIGURATION})."
@@ -127,7 +128,7 @@ def _about(table: dict[str, Any]) -> dict[str, Any]:
 
 
 def _trainer(how: TrainerSettings, out: Path, kept: KeptState, progress: bool) -> lightning.Trainer:
-    with usable_devices():
+    with possible(ValueError, RuntimeError):
         return lightning.Trainer(
             accelerator=how.accelerator, devices=how.devices, num_nodes=how.nodes, strategy=how.strategy,
             precision=how.precision, deterministic="warn" if how.deterministic else False,

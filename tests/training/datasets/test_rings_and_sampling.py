@@ -15,7 +15,7 @@ from blender_addon.contract.errors import MienError
 from training.datasets.balanced import class_weights
 from training.datasets.faces import set_epoch
 from training.datasets.rings import Rings
-from training.datasets.sampling import EpochSampler, FileByFile, Shuffled, Weighted, sampler
+from training.datasets.sampling import EpochSampler, FileByFile, InOrder, Shuffled, Weighted, in_order, sampler
 from training.datasets.together import Together
 
 
@@ -96,6 +96,12 @@ def test_processes_share_the_items_of_an_epoch() -> None:
     assert sorted(first) == list(range(10)) and list(one) == first
     one.set_epoch(1)
     assert list(one) != first
+
+
+def test_processes_look_at_one_after_the_other_of_their_share() -> None:
+    assert list(in_order(Numbers(PEOPLE))) == list(range(12))
+    shares = [list(EpochSampler(InOrder(5), 5, rank=rank, processes=2)) for rank in range(2)]
+    assert shares == [[0, 1, 2], [3, 4, 0]]
 
 
 def test_every_class_comes_equally_often() -> None:

@@ -88,20 +88,42 @@ def test_a_folder_of_another_run_is_refused(faces: Path, tmp_path: Path) -> None
     assert error.value.code is ErrorCode.USAGE
 
 
-def test_ctrl_c_keeps_the_state_and_says_how_to_go_on(
-    faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_run_that_never_began_may_be_corrected(faces: Path, tmp_path: Path) -> None:
+    with pytest.raises(MienError, match="is no term of this stage"):
+        train(*run_of(faces, "model.weights.beauty=1"), tmp_path, progress=False)
+    assert train(*run_of(faces, "trainer.steps=1"), tmp_path, progress=False).steps == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("trainer.accelerator=teapot", "invalid accelerator name"),
+        ("trainer.strategy=somehow", "invalid strategy name"),
+        ("data.train={kind: synthetic, people: 0, pictures: 1}", "'data.train' gives no pictures"),
+    ],
+)
+def test_what_is_not_possible_is_told(faces: Path, tmp_path: Path, change: str, said: str) -> None:
+    with pytest.raises(MienError, match=said) as error:
+        train(*run_of(faces, change), tmp_path, progress=False)
+    assert error.value.code is ErrorCode.USAGE and error.value.remedy
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_and_a_kill_keep_the_state_and_says_how_to_go_on(
+    faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
 ) -> None:
     terms, steps = EmotionNetworkStage.terms, iter(range(100))
 
     def interrupted(stage: EmotionNetworkStage, batch: Batch) -> dict[str, torch.Tensor]:
         if next(steps) == 2:
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(number)
         return terms(stage, batch)
 
     monkeypatch.setattr(EmotionNetworkStage, "terms", interrupted)
     with pytest.raises(MienError, match="Stopped at step 3") as error:
         train(*run_of(faces), tmp_path, progress=False)
     assert error.value.code is ErrorCode.CANCELLED
+    assert torch.load(tmp_path / "last.ckpt", weights_only=True)["global_step"] == 3
     monkeypatch.undo()
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     assert train(*run_of(faces), tmp_path, progress=False).steps == 6
