@@ -27,7 +27,8 @@ from training.evaluation.splits import Split
 from training.model.starting import begin, weights
 from training.stages.emotion_mlp import EmotionMLPSettings, EmotionMLPStage
 from training.stages.stage import OptimiserSettings
-from training.trainer.lightning_manners import quiet, stoppable
+from training.trainer.keeping import stoppable
+from training.trainer.lightning_manners import quiet
 
 PREFIX = "mlp."
 """Of the network in checkpoints, as published."""

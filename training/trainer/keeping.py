@@ -82,14 +82,14 @@ class KeptState(Checkpoint):
 
 
 @contextmanager
-def stoppable(kept: KeptState) -> Iterator[None]:
+def stoppable(kept: KeptState | None = None) -> Iterator[None]:
     """A run that the user stops ends in KeyboardInterrupt, also where lightning makes a silent exit of it, or where the
     processes that make batches heard of it first and are gone; and takes a further one."""
     handler = signal.getsignal(signal.SIGINT)
     try:
         yield
     except (SystemExit, RuntimeError) as stopped:
-        if isinstance(stopped, RuntimeError) and not kept.asked:
+        if isinstance(stopped, RuntimeError) and not (kept and kept.asked):
             raise
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGINT, handler)
