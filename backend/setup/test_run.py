@@ -109,7 +109,12 @@ def _prepare() -> list[Suite]:
         blenders = [(release, _ensure_bpy(release, progress)) for release in _releases()]
     shared = {"MIEN_HOME": os.environ.get("MIEN_HOME") or str(ENVIRONMENTS / "mien-home")}
     main_variables = shared | {"MIEN_BLENDER": blenders[0][1]}
-    suites = [Suite("backend", backend, ("tests", "--ignore=tests/blender"), main_variables)]
+    # Training has a process of its own: both load large networks, and what one keeps of them is not the other's.
+    rest = ("tests", "--ignore=tests/blender", "--ignore=tests/training")
+    suites = [
+        Suite("backend", backend, rest, main_variables),
+        Suite("training", backend, ("tests/training",), main_variables),
+    ]
     for release, python in blenders:
         variables = shared | {"MIEN_BACKEND_PYTHON": backend}
         suites.append(Suite(release.name, python, ("tests/blender",), variables))
