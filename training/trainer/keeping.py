@@ -86,6 +86,7 @@ def stoppable(kept: KeptState | None = None) -> Iterator[None]:
     """A run that the user stops ends in KeyboardInterrupt, also where lightning makes a silent exit of it, or where the
     processes that make batches heard of it first and are gone; and takes a further one."""
     handler = signal.getsignal(signal.SIGINT)
+    _ignore_profiling()
     try:
         yield
     except (SystemExit, RuntimeError) as stopped:
@@ -94,3 +95,10 @@ def stoppable(kept: KeptState | None = None) -> Iterator[None]:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGINT, handler)
         raise KeyboardInterrupt from stopped
+
+
+def _ignore_profiling() -> None:
+    """MediaPipe's library catches SIGPROF behind Python's back. Lightning puts back at its end what Python knows of, by
+    which that signal would end the process at the next look for faces."""
+    if hasattr(signal, "SIGPROF") and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGPROF, signal.SIG_IGN)

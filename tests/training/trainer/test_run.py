@@ -62,6 +62,13 @@ def test_a_run_leaves_checkpoints_results_and_curves(faces: Path, tmp_path: Path
     assert len(events.Scalars("train/loss")) == 6
 
 
+@pytest.mark.skipif(not hasattr(signal, "SIGPROF"), reason="there is no such signal on Windows")
+def test_faces_can_be_looked_for_after_a_run(faces: Path, tmp_path: Path) -> None:
+    """Else the next landmarker of MediaPipe in this process would end it."""
+    train(*run_of(faces, "trainer.steps=1"), tmp_path, progress=False)
+    assert signal.getsignal(signal.SIGPROF) is signal.SIG_IGN
+
+
 def test_the_same_seed_gives_the_same_weights_and_another_does_not(faces: Path, tmp_path: Path) -> None:
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
         train(*run_of(faces, "trainer.epochs=1", f"seed={seed}"), tmp_path / name, progress=False)
