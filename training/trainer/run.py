@@ -18,6 +18,7 @@ from blender_addon.contract.errors import ErrorCode, MienError
 from blender_addon.contract.files import atomic_write, make_folder
 from training.stages.making import make_stage
 from training.stages.stage import Stage
+from training.trainer.checkpoints import WholeCheckpoints
 from training.trainer.configuration import Configuration, TrainerSettings
 from training.trainer.data import Epochs, RunData
 from training.trainer.keeping import KeptState, stoppable
@@ -28,6 +29,7 @@ CONFIGURATION = "run.yaml"
 RESULT = "result.json"
 LAST = "last.ckpt"
 _LOSS = "validation/loss"
+_LOG = "log"
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ def fit(stage: Stage, data: RunData, how: TrainerSettings, out: Path, *, progres
         MienError: CANCELLED after Ctrl-C, with the last state kept; USAGE for devices that are not there.
         SystemExit: in the other processes of a run that was stopped, which have nothing to say.
     """
-    make_folder(out)
+    make_folder(out / _LOG)
     describe(stage, out)
     kept = KeptState(out / LAST, how.save_every)
     with quiet():
@@ -101,11 +103,9 @@ def claim(out: Path, table: dict[str, Any]) -> None:
     make_folder(out)
     path = out / CONFIGURATION
     text = yaml.safe_dump(table, sort_keys=True)
-    if path.exists() and any(out.glob("*.ckpt")):  # before that, what failed may be corrected
-        known = yaml.safe_load(path.read_text(encoding="utf-8"))
-        if _about(known) != _about(table):
-            message = f"{out} holds a run of another configuration ({CONFIGURATION})."
-            raise MienError(ErrorCode.USAGE, message, "Choose another --out, or remove that folder.")
+    if any(out.glob("*.ckpt")) and _about(_known(path)) != _about(table):  # before that, what failed may be corrected
+        message = f"{out} holds a run of another configuration ({CONFIGURATION})."
+        raise MienError(ErrorCode.USAGE, message, "Choose another --out, or remove that folder.")
     if first_process():
         atomic_write(path, lambda file: file.write(text.encode()))
 
@@ -122,6 +122,15 @@ def describe(stage: Stage, out: Path) -> None:
         atomic_write(out / CONFIG, lambda file: file.write(text.encode()))
 
 
+def _known(path: Path) -> dict[str, Any]:
+    """What a run is; empty where nobody can tell."""
+    try:
+        table = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        return {}
+    return table if isinstance(table, dict) else {}
+
+
 def _about(table: dict[str, Any]) -> dict[str, Any]:
     """What must not change within a run: all but how long and where it runs."""
     return {name: value for name, value in table.items() if name != "trainer"}
@@ -135,8 +144,9 @@ def _trainer(how: TrainerSettings, out: Path, kept: KeptState, progress: bool) -
             max_epochs=how.epochs, max_steps=how.steps, gradient_clip_val=how.clip or None,
             val_check_interval=how.validate_every, limit_val_batches=how.validation_batches or 1.0,
             log_every_n_steps=how.log_every, callbacks=_callbacks(how, out, kept), use_distributed_sampler=False,
-            logger=TensorBoardLogger(str(out), name="", version="log"), num_sanity_val_steps=0,
-            enable_progress_bar=progress, enable_model_summary=False, default_root_dir=out, plugins=queues(),
+            logger=TensorBoardLogger(str(out), name="", version=_LOG), num_sanity_val_steps=0,
+            enable_progress_bar=progress, enable_model_summary=False, default_root_dir=out,
+            plugins=[WholeCheckpoints(), *queues()],
         )  # fmt: skip
 
 

@@ -95,6 +95,16 @@ def test_a_folder_of_another_run_is_refused(faces: Path, tmp_path: Path) -> None
     assert error.value.code is ErrorCode.USAGE
 
 
+@pytest.mark.parametrize("text", ["[", "- a", None])
+def test_checkpoints_of_nobody_knows_what_are_not_touched(faces: Path, tmp_path: Path, text: str | None) -> None:
+    (tmp_path / "last.ckpt").write_bytes(b"mine")
+    if text is not None:
+        (tmp_path / "run.yaml").write_text(text)
+    with pytest.raises(MienError, match="another configuration"):
+        train(*run_of(faces), tmp_path, progress=False)
+    assert (tmp_path / "last.ckpt").read_bytes() == b"mine"
+
+
 def test_a_run_that_never_began_may_be_corrected(faces: Path, tmp_path: Path) -> None:
     with pytest.raises(MienError, match="is no term of this stage"):
         train(*run_of(faces, "model.weights.beauty=1"), tmp_path, progress=False)
