@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,9 @@ from types import FrameType
 
 import lightning
 from lightning.pytorch.callbacks import Checkpoint
+
+_PATIENCE = 20.0
+"""Seconds that other processes of a run get to end in."""
 
 
 class KeptState(Checkpoint):
@@ -66,6 +70,8 @@ class KeptState(Checkpoint):
         alone = trainer.world_size == 1 and (self._asked or isinstance(exception, KeyboardInterrupt))
         if (self._stopping or alone) and trainer.global_step:
             self._keep(trainer)
+        if self._stopping:
+            _part(trainer)
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
         if self._asked and number == signal.SIGINT:
@@ -79,6 +85,19 @@ class KeptState(Checkpoint):
 
     def _keep(self, trainer: lightning.Trainer) -> None:
         trainer.save_checkpoint(self._path, weights_only=False)
+
+
+def _part(trainer: lightning.Trainer) -> None:
+    """Let the processes that this one began end by themselves. Lightning would kill them, and its watch over them could
+    take that for a failure and kill this process as well, before it has told what it kept."""
+    begun = getattr(trainer.strategy.launcher, "procs", [])
+    ending = [*begun]
+    begun.clear()  # of which the watch looks at the same list
+    for process in ending:
+        try:
+            process.wait(_PATIENCE)
+        except subprocess.TimeoutExpired:
+            process.kill()
 
 
 @contextmanager

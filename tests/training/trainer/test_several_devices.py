@@ -57,7 +57,7 @@ def start(folder: Path, repository: Path, out: str, *changes: str) -> subprocess
 
 
 def ended(run: subprocess.Popen[str]) -> tuple[int, str, str]:
-    out, err = run.communicate(timeout=120)
+    out, err = run.communicate(timeout=300)
     return run.returncode, out, err
 
 
@@ -88,12 +88,13 @@ def test_two_processes_that_are_to_stop_do_so_together_and_keep_their_state(
 ) -> None:
     run = start(folder, repository, "stopped", "trainer.epochs=1000", "trainer.save_every=1")
     started.append(run)
-    until = time.monotonic() + 120
-    while not (folder / "stopped" / "last.ckpt").exists() and time.monotonic() < until:
+    until = time.monotonic() + 300
+    while not (folder / "stopped" / "last.ckpt").exists():
+        assert run.poll() is None and time.monotonic() < until, "the run made no step"
         time.sleep(0.1)
     run.send_signal(signal.SIGTERM)
     code, out, err = ended(run)
-    assert code == EXIT_CODES[ErrorCode.CANCELLED], err
+    assert code == EXIT_CODES[ErrorCode.CANCELLED], (code, err)
     step = step_of(folder / "stopped")
     assert step >= 1 and err.count("mien: ") == 1 and f"Stopped at step {step};" in err
     assert "Traceback" not in err and not out.count("Best checkpoint")
