@@ -82,20 +82,19 @@ def run_mien(repository: Path, home: Path, *arguments: object) -> dict[str, Any]
 
 
 @pytest.fixture(scope="module")
-def shot_of(
-    tmp_path_factory: pytest.TempPathFactory, model: Path, repository: Path
-) -> Callable[[PublishedEngine], Shot]:
+def shot_of(module_path: Path, model: Path, repository: Path) -> Callable[[PublishedEngine], Shot]:
     """Captures with an engine, once; each engine has a data folder of its own."""
     shots: dict[PublishedEngine, Shot] = {}
 
     def shot(engine: PublishedEngine) -> Shot:
         if engine not in shots:
-            home, folder = tmp_path_factory.mktemp(f"home-{engine}"), tmp_path_factory.mktemp(engine)
-            (home / "models").mkdir()
+            home, folder, downloads = (module_path / engine / name for name in ("home", "work", "downloads"))
+            for made in (home / "models", folder, downloads):
+                made.mkdir(parents=True)
             shutil.copy(model, home / "models" / model.name)
             for other in shots.values():  # the same head is registered once
                 shutil.copytree(other.home / "registrations", home / "registrations", dirs_exist_ok=True)
-            files = write_downloads(tmp_path_factory.mktemp(f"downloads-{engine}"), engine)
+            files = write_downloads(downloads, engine)
             added = run_mien(repository, home, "models", "add", *files)
             photo = save_astronaut(folder / "portrait.png")
             report = run_mien(repository, home, "capture", photo, "--engine", engine, "--device", "cpu")

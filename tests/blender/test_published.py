@@ -18,11 +18,10 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def published(run_backend: Callable[..., str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def published(run_backend: Callable[..., str], module_path: Path) -> Path:
     """The folder that make_published.py fills."""
-    folder = tmp_path_factory.mktemp("published")
-    run_backend(Path(__file__).with_name("make_published.py"), folder)
-    return folder
+    run_backend(Path(__file__).with_name("make_published.py"), module_path)
+    return module_path
 
 
 def read_take(mien: Any, folder: Path) -> Any:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -13,9 +14,9 @@ from tests.stored_flame import add_flame
 
 
 @pytest.fixture(scope="module")
-def flame(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HeadDescription]:
+def flame(module_path: Path) -> Iterator[HeadDescription]:
     """A FLAME of the store with landmarks and UVs; the data folder is the module's own as long as it is used."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MIEN_HOME", str(tmp_path_factory.mktemp("home")))
+        patch.setenv("MIEN_HOME", str(module_path / "home"))
         add_flame()
         yield load_head("flame2020")

@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,23 +54,21 @@ def data(*, rings: bool) -> tuple[str, ...]:
 
 
 @pytest.fixture(scope="module")
-def user(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Iterator[User]:
+def user(module_path: Path, repository: Path) -> User:
     """With FLAME, DECA and an emotion network, and a run of each stage of EMOCA, of which the second was added."""
     model = fetched(lambda: landmarker_file(no_progress))
-    folder = tmp_path_factory.mktemp("user")
-    (folder / "home" / "models").mkdir(parents=True)
-    shutil.copy(model, folder / "home" / "models" / model.name)
-    user = User(folder, repository)
-    emotion = write_emotion_network(folder / "emotion")
-    user.mien("models", "add", *write_downloads(folder, "deca"), emotion)
+    (module_path / "home" / "models").mkdir(parents=True)
+    shutil.copy(model, module_path / "home" / "models" / model.name)
+    user = User(module_path, repository)
+    emotion = write_emotion_network(module_path / "emotion")
+    user.mien("models", "add", *write_downloads(module_path, "deca"), emotion)
     user.mien("train", "emoca-coarse", *FEW, *data(rings=False))
     names = ("coarse", "expression", "detail_encoder", "detail_decoder")
     starts = [f"start.{name}=runs/emoca_coarse/best.ckpt" for name in names]
     without_vgg = ("start.vgg19=null", "model.weights.mrf=0")
     user.mien("train", "emoca-detail", *FEW, *data(rings=True), *starts, *without_vgg)
     user.mien("models", "add", "runs/emoca_detail/best.ckpt")
-    yield user
-    shutil.rmtree(folder)  # gigabytes of checkpoints
+    return user
 
 
 def test_the_engine_that_was_trained_captures(user: User, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,9 +24,8 @@ pytestmark = pytest.mark.usefixtures("mien_home")
 
 
 @pytest.fixture(scope="module")
-def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    folder = tmp_path_factory.mktemp("flame")
-    return write_model(folder / "generic_model.pkl"), write_template(folder / "head_template.obj")
+def files(module_path: Path) -> tuple[Path, Path]:
+    return write_model(module_path / "generic_model.pkl"), write_template(module_path / "head_template.obj")
 
 
 @pytest.fixture(scope="module")

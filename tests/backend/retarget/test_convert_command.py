@@ -118,8 +118,8 @@ def test_import_adds_the_weights(known, flame_shot: Path, face_file: Path, tmp_p
         (["--to-head", "missing.pkl", "--head", "FACE"], ErrorCode.MISSING_FILE, "missing.pkl"),
     ],
 )
-def test_refused(known, flame_shot: Path, face_file: Path, tmp_path_factory, arguments, code, said, capsys) -> None:
-    other = write_model(tmp_path_factory.mktemp("other") / "generic_model.pkl", seed=1)
+def test_refused(known, flame_shot: Path, face_file: Path, tmp_path: Path, arguments, code, said, capsys) -> None:
+    other = write_model(tmp_path / "generic_model.pkl", seed=1)
     stand_ins = {"FACE": str(face_file), "OTHER": str(other), "SELF": str(flame_shot)}
     before = names(flame_shot.parent)
     assert run("convert", flame_shot, *[stand_ins.get(word, word) for word in arguments]) == EXIT_CODES[code]

@@ -20,8 +20,8 @@ from training.evaluation.take_codes import take_table
 
 
 @pytest.fixture(scope="module")
-def flame(tmp_path_factory: pytest.TempPathFactory) -> HeadDescription:
-    return load_flame(write_flame(tmp_path_factory.mktemp("flame") / "generic_model.npz"))
+def flame(module_path: Path) -> HeadDescription:
+    return load_flame(write_flame(module_path / "generic_model.npz"))
 
 
 def still(folder: Path, name: str, seed: int, **changes: object) -> Path:

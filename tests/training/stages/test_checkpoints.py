@@ -64,18 +64,17 @@ def trained(stage: StageName, start: dict[str, str], model: dict[str, object], o
 
 
 @pytest.fixture(scope="module")
-def runs(flame: HeadDescription, tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
+def runs(flame: HeadDescription, module_path: Path) -> SimpleNamespace:
     """EMOCA's coarse stage from DECA's file, with a jaw of its own, and the detail stage from that."""
     write_surroundings()
-    folder = tmp_path_factory.mktemp("runs")
-    deca = write_deca(folder / "deca_model.tar", encoder=lambda outputs: face_encoder(outputs).state_dict())
+    deca = write_deca(module_path / "deca_model.tar", encoder=lambda outputs: face_encoder(outputs).state_dict())
     model: dict[str, object] = {"jaw": True, "weights": {"photometric": 2.0, "expression": 1e-4}}
-    coarse = trained("emoca-coarse", {"coarse": str(deca)}, model, folder / "my_coarse")
+    coarse = trained("emoca-coarse", {"coarse": str(deca)}, model, module_path / "my_coarse")
     names = ("coarse", "expression", "detail_encoder", "detail_decoder")
-    start = dict.fromkeys(names, str(folder / "my_coarse" / "last.ckpt"))
+    start = dict.fromkeys(names, str(module_path / "my_coarse" / "last.ckpt"))
     model = {"jaw": True, "weights": {"photometric": 5.0, "symmetry": 0.005}}
-    detail = trained("emoca-detail", start, model, folder / "my_detail")
-    return SimpleNamespace(folder=folder, deca=weights(str(deca)), coarse=coarse, detail=detail)
+    detail = trained("emoca-detail", start, model, module_path / "my_detail")
+    return SimpleNamespace(folder=module_path, deca=weights(str(deca)), coarse=coarse, detail=detail)
 
 
 @pytest.mark.parametrize("run", ["coarse", "detail"])
