@@ -12,7 +12,10 @@ from pathlib import Path
 from types import FrameType
 
 import lightning
+import torch
 from lightning.pytorch.callbacks import Checkpoint
+
+from blender_addon.contract.errors import ErrorCode, MienError
 
 _PATIENCE = 20.0
 """Seconds that other processes of a run get to end in."""
@@ -84,7 +87,22 @@ class KeptState(Checkpoint):
             raise KeyboardInterrupt
 
     def _keep(self, trainer: lightning.Trainer) -> None:
+        """Keep the state, unless nobody could go on from it.
+
+        Raises:
+            MienError: USAGE where the weights are no numbers any more.
+        """
+        if not trainer.strategy.reduce_boolean_decision(_is_finite(trainer.lightning_module), all=True):
+            message = f"At step {trainer.global_step} the weights are no numbers any more."
+            known = f"{self._path} holds the state before; " if self._path.exists() else ""
+            remedy = f"{known}give trainer.clip or trainer.precision=32-true, or begin with a smaller learning rate."
+            raise MienError(ErrorCode.USAGE, message, remedy)
         trainer.save_checkpoint(self._path, weights_only=False)
+
+
+def _is_finite(stage: lightning.LightningModule) -> bool:
+    sums = [parameter.detach().sum() for parameter in stage.parameters() if parameter.requires_grad]
+    return bool(torch.stack(sums).isfinite().all())
 
 
 def _part(trainer: lightning.Trainer) -> None:

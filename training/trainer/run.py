@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning
+import torch
 import yaml
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
@@ -73,7 +74,8 @@ def fit(stage: Stage, data: RunData, how: TrainerSettings, out: Path, *, progres
     On several devices lightning runs the command once for each; the first of these processes writes and talks.
 
     Raises:
-        MienError: CANCELLED after Ctrl-C, with the last state kept; USAGE for devices that are not there.
+        MienError: CANCELLED after Ctrl-C, with the last state kept; USAGE for devices that are not there, and where
+            the weights are no numbers any more; TOO_LARGE for batches that do not fit into the memory.
         SystemExit: in the other processes of a run that was stopped, which have nothing to say.
     """
     make_folder(out / _LOG)
@@ -91,6 +93,10 @@ def fit(stage: Stage, data: RunData, how: TrainerSettings, out: Path, *, progres
         if not first_process():
             raise SystemExit(0) from error
         raise _stopped(trainer.global_step, out / LAST) from error
+    except torch.OutOfMemoryError as error:
+        message = f"The device has too little memory for trainer.batch={how.batch}."
+        remedy = "Give a smaller trainer.batch, or trainer.precision=bf16-mixed; the run goes on from the last state."
+        raise MienError(ErrorCode.TOO_LARGE, message, remedy) from error
     return _result(trainer, out)
 
 
@@ -154,7 +160,7 @@ def _callbacks(how: TrainerSettings, out: Path, kept: KeptState) -> list[Callbac
     best = ModelCheckpoint(out, filename="best", monitor=_LOSS, enable_version_counter=False)
     callbacks: list[Callback] = [best, kept, Epochs(), PictureGrids(how.pictures_every)]
     if how.patience:
-        callbacks.append(EarlyStopping(_LOSS, patience=how.patience, check_finite=True, strict=False))
+        callbacks.append(EarlyStopping(_LOSS, patience=how.patience, check_finite=False, strict=False))
     return callbacks
 
 

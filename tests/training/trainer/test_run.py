@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import math
 import signal
 from pathlib import Path
 from typing import Any
@@ -186,6 +187,35 @@ def test_the_state_is_kept_after_each_epoch(
     with pytest.raises(RuntimeError, match="no more memory"):
         train(*run_of(faces), tmp_path, progress=False)
     assert torch.load(tmp_path / "last.ckpt", weights_only=True)["global_step"] == 3
+
+
+def test_a_state_without_numbers_does_not_replace_the_one_before(
+    faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terms, steps = EmotionNetworkStage.terms, iter(range(100))
+
+    def breaking(stage: EmotionNetworkStage, batch: Batch) -> dict[str, torch.Tensor]:
+        made = terms(stage, batch)
+        broken = stage.training and next(steps) > 3
+        return {name: value * math.nan for name, value in made.items()} if broken else made
+
+    monkeypatch.setattr(EmotionNetworkStage, "terms", breaking)
+    with pytest.raises(MienError, match="no numbers any more") as error:
+        train(*run_of(faces, "trainer.patience=1"), tmp_path, progress=False)
+    assert error.value.code is ErrorCode.USAGE and "last.ckpt holds the state before" in error.value.remedy
+    assert all(value.isfinite().all() for value in weights(tmp_path / "last.ckpt").values())
+    monkeypatch.undo()
+    assert train(*run_of(faces), tmp_path, progress=False).steps == 6
+
+
+def test_too_little_memory_is_told(faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def too_much(stage: EmotionNetworkStage, batch: Batch) -> dict[str, torch.Tensor]:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(EmotionNetworkStage, "terms", too_much)
+    with pytest.raises(MienError, match="trainer.batch=4") as error:
+        train(*run_of(faces), tmp_path, progress=False)
+    assert error.value.code is ErrorCode.TOO_LARGE
 
 
 def test_mixed_precision_trains(faces: Path, tmp_path: Path) -> None:
