@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
-
-import numpy as np
 
 from blender_addon.contract.errors import ErrorCode, MienError
 from training.datasets.files import BadItem, checked_landmarks
@@ -22,8 +20,8 @@ from training.datasets.prepared import PREPARED, Prepared
 from training.datasets.recorded import RecordedFaces
 from training.datasets.records import Record, Records
 from training.datasets.report import Findings, Reason
+from training.folds import FOLDS, dealt_folds
 
-FOLDS = 5
 _HIGHEST = 10.0
 """Of the annotations, which go from -10 to 10."""
 
@@ -53,26 +51,11 @@ def afew_va(
     reader = Prepared(prepared or folder / PREPARED, "Run 'mien train prepare afew_va' first.")
     records = list(afew_va_records(folder, findings))
     if split != "all":
-        of_person = folds([record.person for record in records], seed)
-        kept = [(of_person[record.person] == fold) == (split == "test") for record in records]
+        kept = ((dealt_folds([record.person for record in records], seed) == fold) == (split == "test")).tolist()
         findings.filtered("in other folds", len(kept) - sum(kept))
         records = [record for record, keep in zip(records, kept, strict=True) if keep]
     title = "AFEW-VA" if split == "all" else f"AFEW-VA ({split} of fold {fold})"
     return RecordedFaces(title, Records(records), reader, findings)
-
-
-def folds(person: Sequence[int], seed: int) -> Mapping[int, int]:
-    """The fold of each person, from the person of each frame: the largest first, each into the emptiest fold."""
-    people, frames = np.unique(person, return_counts=True)
-    order = np.random.default_rng(seed).permutation(len(people))
-    order = order[np.argsort(-frames[order], kind="stable")]
-    sizes = np.zeros(FOLDS, np.int64)
-    assigned: dict[int, int] = {}
-    for place in order:
-        emptiest = int(sizes.argmin())
-        assigned[int(people[place])] = emptiest
-        sizes[emptiest] += frames[place]
-    return assigned
 
 
 def afew_va_records(folder: Path, findings: Findings) -> Iterator[Record]:

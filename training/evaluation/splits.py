@@ -10,8 +10,8 @@ import numpy as np
 
 from blender_addon.contract.errors import ErrorCode, MienError
 from training.evaluation.labels import Labels
+from training.folds import FOLDS, dealt_folds
 
-FOLDS = 5
 _HELD_BACK = 10
 """One in so many persons or clips of the training rows chooses when to stop, where the table names none for it."""
 
@@ -78,29 +78,7 @@ def fold_of(labels: Labels, source: str, seed: int) -> np.ndarray:
     Raises:
         MienError: USAGE.
     """
-    return _stated_folds(labels, source) if (labels.split != "").any() else dealt_folds(labels, source, seed)
-
-
-def dealt_folds(labels: Labels, source: str, seed: int) -> np.ndarray:
-    """(N,) int64 the fold of each row, from 1: the largest clips first, each to the smallest fold.
-
-    Raises:
-        MienError: USAGE.
-    """
-    clips, place, sizes = np.unique(labels.subject, return_inverse=True, return_counts=True)
-    if len(clips) == len(labels):
-        message = f"{source} does not say which clip each face is of."
-        raise MienError(ErrorCode.USAGE, message, "Give the labels a column 'subject' with the clip's name.")
-    if len(clips) < FOLDS:
-        message = f"{source} has {len(clips)} clips, fewer than the {FOLDS} folds."
-        raise MienError(ErrorCode.USAGE, message, "Give more clips.")
-    shuffled = np.random.default_rng(seed).permutation(len(clips))
-    order = shuffled[np.argsort(-sizes[shuffled], kind="stable")]
-    fold_of, filled = np.zeros(len(clips), np.int64), np.zeros(FOLDS, np.int64)
-    for clip in order:
-        fold_of[clip] = filled.argmin()
-        filled[fold_of[clip]] += sizes[clip]
-    return fold_of[place] + 1
+    return _stated_folds(labels, source) if (labels.split != "").any() else _dealt_folds(labels, source, seed)
 
 
 def held_back(labels: Labels, rows: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -131,3 +109,14 @@ def _stated_folds(labels: Labels, source: str) -> np.ndarray:
         what = f"'{np.unique(labels.subject)[twice][0]}' in two folds" if twice.any() else "one fold alone"
         raise MienError(ErrorCode.USAGE, f"{source} has {what}.", "Let each clip be in one of several folds.")
     return fold
+
+
+def _dealt_folds(labels: Labels, source: str, seed: int) -> np.ndarray:
+    clips = np.unique(labels.subject)
+    if len(clips) == len(labels):
+        message = f"{source} does not say which clip each face is of."
+        raise MienError(ErrorCode.USAGE, message, "Give the labels a column 'subject' with the clip's name.")
+    if len(clips) < FOLDS:
+        message = f"{source} has {len(clips)} clips, fewer than the {FOLDS} folds."
+        raise MienError(ErrorCode.USAGE, message, "Give more clips.")
+    return dealt_folds(labels.subject, seed) + 1

@@ -12,9 +12,10 @@ import pytest
 from blender_addon.contract.errors import ErrorCode, MienError
 from blender_addon.contract.models import EMOTIONS
 from tests import fabricated_datasets as fabricated
-from training.datasets.afew_va import FOLDS, afew_va, afew_va_records, folds
+from training.datasets.afew_va import afew_va, afew_va_records
 from training.datasets.aff_wild2 import aff_wild2, aff_wild2_records
 from training.datasets.report import Findings, Reason
+from training.folds import FOLDS
 
 VA, EXPR = "VA_Estimation_Challenge", "EXPR_Classification_Challenge"
 SEVEN = "Neutral,Anger,Disgust,Fear,Happiness,Sadness,Surprise"
@@ -52,16 +53,6 @@ def test_afew_va_tells_damaged_annotations(tmp_path: Path) -> None:
     assert troubles[Reason.BAD_LABELS].count == 2
     with pytest.raises(MienError, match="holds no clips of AFEW-VA"):
         list(afew_va_records(tmp_path / "elsewhere", findings))
-
-
-def test_folds_hold_everybody_once_and_are_even() -> None:
-    random = np.random.default_rng(0)
-    person = np.repeat(np.arange(240), random.integers(20, 150, 240)).tolist()
-    assigned = folds(person, seed=1)
-    sizes = np.bincount([assigned[who] for who in person], minlength=FOLDS)
-    assert sizes.max() - sizes.min() < 150
-    assert folds(person, seed=1) == assigned
-    assert folds(person, seed=2) != assigned
 
 
 def test_nobody_of_afew_va_is_trained_and_tested_on(tmp_path: Path) -> None:
