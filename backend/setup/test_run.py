@@ -20,7 +20,7 @@ from blender_addon.contract.errors import ErrorCode, MienError
 from . import system_libraries
 from .bpy_environments import BPY_4_2, NEWEST_FOR_TESTS, BpyRelease, choose_release, ensure_bpy
 from .pip_runner import clean_environment
-from .runtime import RAY_LOCK, TRAIN_LOCK, ensure_runtime
+from .runtime import FAN_LOCK, ONNX_LOCK, RAY_LOCK, TRAIN_LOCK, ensure_runtime
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENTS = ROOT / ".envs"
@@ -105,7 +105,7 @@ def _prepare() -> list[Suite]:
     with TerminalProgress() as progress:
         _ensure_system_libraries()
         _ensure_browser()
-        backend = ensure_runtime(ROOT, progress, ("test.txt", RAY_LOCK, TRAIN_LOCK))
+        backend = ensure_runtime(ROOT, progress, ("test.txt", RAY_LOCK, TRAIN_LOCK, ONNX_LOCK, FAN_LOCK))
         blenders = [(release, _ensure_bpy(release, progress)) for release in _releases()]
     shared = {"MIEN_HOME": os.environ.get("MIEN_HOME") or str(ENVIRONMENTS / "mien-home")}
     main_variables = shared | {"MIEN_BLENDER": blenders[0][1]}

@@ -22,6 +22,7 @@ from backend.engines.files import Ingredient
 from backend.faces.topology import IBUG68_FROM_478
 from backend.heads import load_head
 from backend.heads.model import HeadModel
+from backend.networks import loading
 from backend.pipeline import capture
 from backend.session import Session
 from backend.weights.parts import find
@@ -49,14 +50,16 @@ LONG = 2000.0
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory, model) -> Path:
-    """A data folder with the landmark model and the files of all engines."""
+def home(module_path, model) -> Path:
+    """A data folder with the landmark model and the files of all engines, whose networks run in torch as they do where
+    nothing else is installed; test_published_files.py takes what is installed."""
     patch = pytest.MonkeyPatch()
-    home = tmp_path_factory.mktemp("home")
+    patch.setattr(loading, "onnx_installed", lambda: False)
+    home = module_path / "home"
     patch.setenv("MIEN_HOME", str(home))
-    (home / "models").mkdir()
+    (home / "models").mkdir(parents=True)
     (home / "models" / model.name).write_bytes(model.read_bytes())
-    head = flame_head(tmp_path_factory.mktemp("flame"))
+    head = flame_head(module_path)
     patch.setattr(session_module, "load_head", lambda name: head if name == "flame2020" else load_head(name))
     for part in (write_embedding, write_deca, write_emoca, write_smirk):
         part()
