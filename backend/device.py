@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
@@ -30,6 +32,21 @@ def choose_device(name: str) -> torch.device:
 def device_label(device: torch.device) -> str:
     """What a person calls the device: the GPU's name, or CPU."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type.upper()
+
+
+@contextmanager
+def enough_memory(device: torch.device) -> Iterator[None]:
+    """Work for which the memory of a GPU may not suffice.
+
+    Raises:
+        MienError: TOO_LARGE where it did not.
+    """
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        message = f"The memory of {device_label(device)} is full."
+        remedy = "Close what fills it, such as a viewport that renders, or choose the CPU as the device."
+        raise MienError(ErrorCode.TOO_LARGE, message, remedy, {"why": str(error)}) from error
 
 
 def set_threads(threads: int | None) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from backend.chain.photo import capture_photo
 from backend.chain.result import CaptureResult, draw_overlay, posed_vertices
+from backend.device import enough_memory
 from backend.media.clip import is_clip
 from backend.progress import Progress, no_progress
 from backend.session import Session
@@ -22,8 +23,14 @@ def capture(session: Session, options: CaptureOptions, progress: Progress = no_p
         progress: Told of each step; that of a live capture must be a `LiveProgress`.
 
     Raises:
-        MienError: What `capture_photo`, `capture_clip` and `capture_live` raise.
+        MienError: What `capture_photo`, `capture_clip` and `capture_live` raise; TOO_LARGE where the memory of the GPU
+            does not suffice.
     """
+    with enough_memory(session.device):
+        return _captured(session, options, progress)
+
+
+def _captured(session: Session, options: CaptureOptions, progress: Progress) -> CaptureResult:
     if options.live:
         from backend.chain.live import capture_live
 
