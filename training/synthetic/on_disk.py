@@ -20,7 +20,7 @@ from blender_addon.contract.files import atomic_write, file_error, make_folder, 
 from training.synthetic.dataset import SyntheticFaces
 
 DESCRIPTION = "faces.json"
-_FORMAT = 2
+_FORMAT = 3
 KEPT_FILES = 4
 """Files whose items a process keeps unpacked."""
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A random person in a random moment: everything that is true of a synthetic picture, from a few numbers.
 
-Chances come from (seed, person) and (seed, person, picture), so any picture can be made alone, in any order.
+Chances come from (a constant, seed, person) and (seed, person, picture), so any picture can be made alone, in any order.
 """
 
 from __future__ import annotations
@@ -17,6 +17,9 @@ from training.synthetic.emotions import Emotion, draw_emotion
 from training.synthetic.light import draw_light
 from training.synthetic.skin import Look, draw_look
 
+_PERSONS = 0x5E1F
+"""Keeps what a person is apart from what happens in the pictures: without it numpy takes (seed, person) and
+(seed, person, 0) for the same."""
 _TURN = np.radians([9.0, 18.0, 6.0])
 """Standard deviation of pitch, yaw and roll."""
 _MOST = np.radians([25.0, 45.0, 20.0])
@@ -63,7 +66,7 @@ class Moment:
 
 def draw_person(head: HeadDescription, seed: int, number: int) -> Person:
     """Person `number` of a seed."""
-    random = np.random.default_rng((seed, number))
+    random = np.random.default_rng((_PERSONS, seed, number))
     identity = np.zeros(head.identity.shape[2], np.float32)
     width = CodeLayout.of(head).identity  # what encoders give of FLAME's 300
     identity[:width] = random.normal(0, 0.9, width).clip(-2.5, 2.5)

@@ -48,6 +48,10 @@ class PictureGrids(lightning.Callback):
     def _write(trainer: lightning.Trainer, stage: Stage, batch: Batch, part: str) -> None:
         if not isinstance(trainer.logger, TensorBoardLogger) or not trainer.is_global_zero:
             return
-        if rows := stage.pictures({name: values[:_COLUMNS] for name, values in flat(batch).items()}):
+        training = stage.training
+        stage.eval()  # batch norms learn nothing from what people look at
+        rows = stage.pictures({name: values[:_COLUMNS] for name, values in flat(batch).items()})
+        stage.train(training)
+        if rows:
             name = f"{part} ({', '.join(rows)})"
             trainer.logger.experiment.add_image(name, grid(rows), trainer.global_step)
