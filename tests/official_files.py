@@ -9,10 +9,14 @@ files of heads are in `tests.official_heads`, and can be had from here as well.
 from __future__ import annotations
 
 import pickle
+import sys
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from types import ModuleType
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -127,12 +131,29 @@ def emoca_state(
 
 
 def write_emoca_checkpoint(path: Path, state: Mapping[str, Tensor]) -> Path:
-    """A checkpoint as Lightning writes it."""
-    content = {
-        "epoch": 10, "global_step": 58014, "pytorch-lightning_version": "1.4.9", "state_dict": dict(state),
-        "callbacks": {}, "optimizer_states": [], "lr_schedulers": [],
-    }  # fmt: skip
-    return _save(content, path)
+    """A checkpoint as Lightning 1.4 writes it, whose callbacks' states lie under their classes."""
+    with named_class("pytorch_lightning.callbacks.model_checkpoint.ModelCheckpoint") as checkpoint:
+        kept = {
+            "monitor": "val_loss", "best_model_score": torch.tensor(1.5), "best_model_path": "best.ckpt",
+            "current_score": torch.tensor(2.0), "dirpath": "checkpoints",
+        }  # fmt: skip
+        content = {
+            "epoch": 10, "global_step": 58014, "pytorch-lightning_version": "1.4.9", "state_dict": dict(state),
+            "callbacks": {checkpoint: kept}, "optimizer_states": [], "lr_schedulers": [],
+        }  # fmt: skip
+        return _save(content, path)
+
+
+@contextmanager
+def named_class(full_name: str) -> Iterator[type]:
+    """A class that pickles take for one of a package that need not be here."""
+    module, _, name = full_name.rpartition(".")
+    made = type(name, (), {"__module__": module})
+    places = module.split(".")
+    modules = {".".join(places[: count + 1]): ModuleType(place) for count, place in enumerate(places)}
+    setattr(modules[module], name, made)
+    with patch.dict(sys.modules, modules):
+        yield made
 
 
 def write_emoca(

@@ -103,11 +103,13 @@ def assemble(
     time = info.times[span.first : span.last + 1]
     params = FaceParams(**{name: _spread(value, place, len(span)) for name, value in vars(solved.params).items()})
     filled = fill_gaps(time, seen, sure, segment, params, _spread(solved.translation, place, len(span)))
-    eyes = through_blinks(time, filled.valid, segment, filled.params.eyelids, filled.params.eyes)
+    good, lids = filled.valid, filled.params.eyelids
+    if solved.closure is not None:
+        lids = carried(time, good, segment, _spread(solved.closure, place, len(span)))
+    eyes = through_blinks(time, good, segment, lids, filled.params.eyes)
     expression = sideways_units(head.expression_names, filled.params.expression, eyes)
     filled_in = replace(filled.params, eyes=eyes, expression=expression)
     more: dict[str, np.ndarray] = {}
-    good = filled.valid
     if solved.detail is not None:
         detail = carried(time, good, segment, _spread(solved.detail, place, len(span)))
         more["detail_code"] = smoothed(time, detail, segment, DETAIL_SECONDS * options.smoothing).astype(np.float32)

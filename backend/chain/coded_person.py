@@ -146,6 +146,7 @@ class ClipNetworks:
             identity_frames=sightings.frame[places][chosen],
             detail=codes.detail if codes.detail.shape[1] else None,
             emotion=self._emotion_outputs(codes, answers),
+            closure=solution.closure,
         )
 
     def look(self, pixels: np.ndarray, face: Face) -> ReferenceLook:
@@ -263,4 +264,5 @@ def _joined(parts: Sequence[FramesSolution]) -> FramesSolution:
         params=params,
         translation=np.concatenate([part.translation for part in parts]),
         landmark_error=np.concatenate([part.landmark_error for part in parts]),
+        closure=np.concatenate([part.closure for part in parts if part.closure is not None]),
     )

@@ -50,8 +50,8 @@ class CodePlacer:
             blendshapes: (N,52) its scores.
 
         Returns:
-            The frames, with the networks' own crop cameras. The landmark error is the distance of the engine's
-            landmarks from the detector's, without the outline.
+            The frames, with the networks' own crop cameras and how closed the eyes are. The landmark error is the
+            distance of the engine's landmarks from the detector's, without the outline.
         """
         own = self._faces.landmarks(codes, transforms)
         apart = np.linalg.norm(own[:, FACE, :2] - landmarks[:, _DETECTED, :2][:, FACE], axis=-1).mean(axis=1)
@@ -67,7 +67,8 @@ class CodePlacer:
             crop_camera=codes.camera.astype(np.float64),
             crop_transform=transforms,
         )
-        return replace(solution, params=params, landmark_error=apart / np.linalg.norm(left - right, axis=-1))
+        error = apart / np.linalg.norm(left - right, axis=-1)
+        return replace(solution, params=params, landmark_error=error, closure=closure.astype(np.float64))
 
 
 def coded_confidence(codes: Codes, presence: np.ndarray, landmark_error: np.ndarray) -> np.ndarray:

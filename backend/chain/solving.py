@@ -58,6 +58,7 @@ class Solved:
         identity_frames: Indices of the frames from which the identity was learnt.
         detail: (N,D) codes of the wrinkles; None of engines that see none.
         emotion: (N,10) raw outputs of an emotion network; None without one.
+        closure: (N,2) how closed the eyes are; None where the parameters' eyelids tell it.
     """
 
     shot: Shot
@@ -72,6 +73,7 @@ class Solved:
     identity_frames: np.ndarray
     detail: np.ndarray | None = None
     emotion: np.ndarray | None = None
+    closure: np.ndarray | None = None
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,8 @@ class FramesSolution:
     """(N,3) metres, camera space"""
     landmark_error: np.ndarray
     """(N,) see `landmark_errors`"""
+    closure: np.ndarray | None = None
+    """(N,2) how closed the eyes are, where the parameters' eyelids do not tell it"""
 
 
 class FrameSolver:

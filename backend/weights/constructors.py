@@ -148,6 +148,19 @@ class StorageKindStandIn(metaclass=_Sealed):
         raise TypeError("sealed")
 
 
+class ClassNameStandIn(metaclass=_Sealed):
+    """A class that a pickle may name, as Lightning before 1.5 does under what it keeps of its callbacks, and no more:
+    nothing can be made of it."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        object.__setattr__(self, "name", name)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise TypeError("sealed")
+
+
 class ChumpyStandIn(ObjectStandIn):
     __slots__ = ()
 
@@ -293,8 +306,10 @@ _LIBRARIES = (
     (re.compile(r"scipy\.sparse(\.\w+)*\.(csc|csr|coo)_(matrix|array)\Z"), SparseStandIn),
 )
 
+_NAMED = re.compile(r"pytorch_lightning(\.\w+)*\.\w+\Z")
 
-def constructor(full_name: str) -> Callable[..., object] | StorageKindStandIn:
+
+def constructor(full_name: str) -> Callable[..., object] | StorageKindStandIn | ClassNameStandIn:
     """The stand-in for a global name of a pickle.
 
     Raises:
@@ -305,4 +320,6 @@ def constructor(full_name: str) -> Callable[..., object] | StorageKindStandIn:
     for pattern, base in _LIBRARIES:
         if pattern.match(full_name):
             return _Sealed(full_name, (base,), {"__slots__": (), "name": full_name})
+    if _NAMED.match(full_name):
+        return ClassNameStandIn(full_name)
     raise Refused(full_name)

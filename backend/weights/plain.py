@@ -10,6 +10,7 @@ import numpy as np
 from backend.weights.constructors import (
     ArrayStandIn,
     ChumpyStandIn,
+    ClassNameStandIn,
     ObjectStandIn,
     Refused,
     SparseStandIn,
@@ -54,11 +55,11 @@ def _plain(value: object, done: dict[int, object], keep: Keep | None) -> object:
     if id(value) in done:
         return done[id(value)]
     if isinstance(value, dict):
-        if not all(isinstance(key, str | int | float | bytes) for key in value):
+        if not all(isinstance(key, str | int | float | bytes | ClassNameStandIn) for key in value):
             raise Refused("a dictionary with unusual keys")
         table: dict[object, object] = {}
         done[id(value)] = table
-        table.update({key: _plain(item, done, keep) for key, item in value.items()})
+        table.update({_plain_key(key): _plain(item, done, keep) for key, item in value.items()})
         return table
     if isinstance(value, list):
         filled: list[object] = []
@@ -82,6 +83,8 @@ def _plain(value: object, done: dict[int, object], keep: Keep | None) -> object:
     if isinstance(value, ChumpyStandIn):
         held = _plain(value.state.get("x"), done, keep)
         return held if isinstance(held, np.ndarray) else Unreadable(type(value).name)
+    if isinstance(value, ClassNameStandIn):
+        return Unreadable(value.name)
     if isinstance(value, SparseStandIn):
         state = {str(key): _plain(item, done, keep) for key, item in value.state.items()}
         done[id(value)] = dense = _dense(type(value).name, state)
@@ -89,6 +92,10 @@ def _plain(value: object, done: dict[int, object], keep: Keep | None) -> object:
     if value is None or isinstance(value, bool | int | float | complex | str | bytes | np.generic | np.ndarray):
         return value
     raise Refused(f"an object of type {type(value).__name__}")
+
+
+def _plain_key(key: object) -> object:
+    return key.name if isinstance(key, ClassNameStandIn) else key
 
 
 def _dense(name: str, state: Mapping[str, object]) -> np.ndarray:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from backend.chain.solving import learn_head
 from backend.engines.fit.fit import LandmarkFit
 from backend.heads import load_head
 from backend.heads.model import HeadModel
@@ -80,6 +81,14 @@ def test_the_shot_and_its_frames(head, model, engines):
     solved = [FrameSolver(engine, shot).solve(person.landmarks, person.scores) for engine in engines.values()]
     mine, theirs = (fitted_vertices(model, solution.params) for solution in solved)
     np.testing.assert_allclose(theirs, mine, atol=VERTICES)
+
+
+def test_the_head_of_a_person(head, model, engines):
+    person = make_person(head, model, 3, 40)
+    focal = Focal(focal_pixels(person.focal_mm, *CLIP), "assumed")
+    seen = Views(person.landmarks[:8], person.scores[:8], CLIP, focal)
+    shots = {device: learn_head(engine, [seen]) for device, engine in engines.items()}
+    np.testing.assert_allclose(shots["cuda"].identity, shots["cpu"].identity, atol=5e-3)
 
 
 def test_what_each_pixel_sees(head, model):

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A random person in a random moment: everything that is true of a synthetic picture, from a few numbers.
 
-Chances come from (a constant, seed, person) and (seed, person, picture), so any picture can be made alone, in any order.
+Chances come from the seed and the numbers of person and picture, so any picture can be made alone, in any order.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from backend.reprojection.basis import LandmarkBasis
+from backend.reprojection.placing import to_array
 from backend.reprojection.problem import Observation, Prior
 from blender_addon.contract.head import HeadDescription
 
@@ -101,15 +102,15 @@ class SeenHead:
         the picture's landmarks is the better one to look at. Least squares in the head's axes, with the prior.
         """
         size = self.basis.shape_size
-        own = _of_usual_size(self._own, self._size).basis[..., :size].double().numpy()
-        as_seen = self.basis.basis[..., : self.basis.identity_size].double().numpy()
+        own = to_array(_of_usual_size(self._own, self._size).basis[..., :size])
+        as_seen = to_array(self.basis.basis[..., : self.basis.identity_size])
         apart = as_seen @ np.concatenate([identity[:size], habits]) - own @ identity[:size]
         axes = np.array([1, 1, (POINT_SIGMA / DEPTH_SIGMA) ** 2])
         weight = landmark_weights()[:, None] * axes * DRAWN_VIEWS / (POINT_SIGMA * BOX_SIDE * CROP_METRES) ** 2
         matrix = np.einsum("nds,nd,ndt->st", own, weight, own, optimize=True) + np.eye(size) * IDENTITY_SIGMA**-2
         right = np.einsum("nds,nd,nd->s", own, weight, apart) - identity[:size] * IDENTITY_SIGMA**-2
         change = np.linalg.solve(matrix, right)
-        direction = self._size.double().numpy()
+        direction = to_array(self._size)
         result = np.array(identity)
         result[:size] += change - direction * (direction @ change)
         return result

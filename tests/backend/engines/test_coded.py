@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,17 +12,23 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
+from backend.chain.assembling import assemble
 from backend.chain.coding import CodePlacer, coded_confidence
+from backend.chain.observing import Span
+from backend.chain.solving import Solved
 from backend.engines.choice import Networks
 from backend.engines.coded import CodedFaces, eyeball_radii
 from backend.engines.interface import Codes
-from backend.faces.topology import IBUG68_FROM_478
+from backend.faces.topology import BLENDSHAPE_NAMES, IBUG68_FROM_478
 from backend.heads.model import HeadModel
+from backend.media.footage import ClipInfo
 from backend.reprojection.outcome import IRIS_CENTRES
 from backend.solve.camera import Focal
 from backend.solve.identity import robust_mean
 from backend.solve.shot import Shot
 from backend.solve.zero_phase import smoothed
+from backend.store.observations import FRAME
+from blender_addon.contract.options import CaptureOptions
 from blender_addon.contract.projection import camera_matrix, project, weak_project
 from tests.seeded_parts import flame_head
 
@@ -100,6 +108,42 @@ def test_pose_and_landmarks_come_back(head, networks):
         assert np.abs(pixels - published).max() < 0.3
     assert np.degrees(np.abs(solution.params.eyes)).max() < 3
     assert solution.landmark_error.max() < 1e-9
+
+
+@pytest.mark.parametrize("sees_lids", [False, True])
+def test_the_gaze_passes_through_a_blink(head, networks, sees_lids):
+    """Whether an engine tells the lids or only the detector does."""
+    count, shut = 12, slice(5, 8)
+    codes = Codes(*(np.repeat(value[:1], count, axis=0) for value in vars(some_codes()).values()))
+    transforms = np.repeat(TRANSFORM[None], count, axis=0)
+    landmarks, scores = seen_by_detector(head, codes, transforms), np.zeros((count, 52))
+    landmarks[:, IRIS_CENTRES, 0] += 3.0
+    scores[shut, [[BLENDSHAPE_NAMES.index(name)] for name in ("eyeBlinkLeft", "eyeBlinkRight")]] = 0.9
+    if sees_lids:
+        lids = codes.eyelids.copy()
+        lids[shut] = 0.9
+        networks, codes = (
+            replace(networks, engine=SimpleNamespace(head=head, sees_lids=True)),
+            replace(codes, eyelids=lids),
+        )
+    identity = np.zeros(300)
+    identity[:100] = codes.identity[0]
+    shot = Shot(identity, (Focal(FOCAL, "given"),), SIZE, ())
+    solution = CodePlacer(networks, shot).place(codes, transforms, landmarks, scores)
+    frames, ones = np.arange(count), np.ones(count)
+    solved = Solved(
+        shot, shot.focal, frames, ones, ones, solution.params, solution.translation, solution.landmark_error, ones,
+        frames[:1], closure=solution.closure,
+    )  # fmt: skip
+    info = ClipInfo(Path("clip.mp4"), *SIZE, frames + 1, frames / 25, 25.0, (), False, None, None, ())
+    looked_at = np.zeros(count, FRAME)
+    looked_at["index"] = frames
+    made = assemble(
+        CaptureOptions("clip.mp4", smoothing=0.0), head, info, Span(0, count - 1), looked_at, SimpleNamespace(number=1),
+        solved,
+    )  # fmt: skip
+    assert np.abs(solution.params.eyes[0]).max() > 0.05 and not solution.params.eyes[shut].any()
+    np.testing.assert_allclose(made.take.eyes, np.repeat(made.take.eyes[:1], count, axis=0), atol=2e-3)
 
 
 def test_frames_do_not_depend_on_each_other(head, networks):

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +12,7 @@ from scipy.spatial.transform import Rotation
 
 from backend.engines.fit.channels import expression_channels
 from backend.engines.fit.evidence import observe, score_prior
-from backend.engines.fit.fit import EMBEDDING, IDENTITY_SIZE
+from backend.engines.fit.fit import EMBEDDING, IDENTITY_SIZE, LandmarkFit
 from backend.faces import topology
 from backend.heads import load_head
 from backend.reprojection.basis import landmark_basis
@@ -28,6 +30,27 @@ def head():
 @pytest.fixture(scope="module")
 def basis(head):
     return landmark_basis(head, EMBEDDING, IDENTITY_SIZE, dtype=torch.float64)
+
+
+class Elsewhere(torch.Tensor):
+    """A tensor that numpy cannot reach, like those on a GPU; so is what is made of it."""
+
+    def numpy(self, **_: object) -> np.ndarray:
+        raise TypeError("convert to the CPU first")
+
+    def cpu(self) -> torch.Tensor:
+        return self.as_subclass(torch.Tensor)
+
+
+def test_heads_are_drawn_whatever_the_device(head):
+    seen = LandmarkFit(head, "cpu").seen_head()
+    identity = np.linspace(-1, 1, seen.basis.shape_size)
+    here = seen.drawn(identity, np.zeros(seen.basis.habit_size))
+    for name in ("_own", "basis"):
+        basis = getattr(seen, name)
+        setattr(seen, name, replace(basis, basis=basis.basis.as_subclass(Elsewhere)))
+    seen._size = seen._size.as_subclass(Elsewhere)
+    np.testing.assert_array_equal(seen.drawn(identity, np.zeros(seen.basis.habit_size)), here)
 
 
 def observed(basis, yaw: float):

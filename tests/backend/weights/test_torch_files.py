@@ -15,6 +15,7 @@ import torch
 from backend.weights.restricted import load_restricted
 from blender_addon.contract.errors import ErrorCode, MienError
 from tests.backend.weights.hostile import HOSTILE
+from tests.official_files import named_class
 
 LEGACY = {"zip": False, "legacy": True}
 DTYPES = ("float32", "float64", "float16", "int64", "int32", "int16", "int8", "uint8", "bool")
@@ -54,6 +55,23 @@ def test_what_else_checkpoints_hold(tmp_path: Path, container: str) -> None:
     np.testing.assert_array_equal(read["weights"]["weight"], content["weights"]["weight"].numpy())
     np.testing.assert_array_equal(read["array"], np.arange(4.0))
     assert (read["number"], read["size"], read["step"]) == (2.5, (1, 2), 7)
+
+
+@pytest.mark.parametrize("container", LEGACY)
+def test_classes_of_lightning_are_names(tmp_path: Path, container: str) -> None:
+    """Before 1.5 it kept what callbacks know under their classes."""
+    path = tmp_path / "file.ckpt"
+    with named_class("pytorch_lightning.callbacks.early_stopping.EarlyStopping") as callback:
+        save({"callbacks": {callback: {"patience": 3, "kind": callback}}, "a": torch.ones(2)}, path, container)
+        read = load_restricted(path)
+        (name,) = read["callbacks"]
+        assert name == f"{callback.__module__}.EarlyStopping"
+        assert read["callbacks"][name]["patience"] == 3 and read["callbacks"][name]["kind"].name == name
+        np.testing.assert_array_equal(read["a"], np.ones(2))
+        save({"made": callback()}, path, container)
+    with pytest.raises(MienError) as caught:
+        load_restricted(path)
+    assert caught.value.details["cause"] in ("code", "damaged")
 
 
 def test_the_other_order_of_bytes(tmp_path: Path) -> None:
