@@ -19,7 +19,7 @@ from .deca import Deca
 from .files import Ingredient
 from .interface import CropReader, NetworkEngine
 from .mica import MicaIdentity
-from .on_flame import HEAD
+from .on_flame import COMPONENTS, HEAD, check_head
 from .smirk import Smirk
 
 
@@ -68,6 +68,8 @@ def choose_networks(
         remedy = f"Choose deca, emoca or smirk on {HEAD}, or leave the identity to the engine."
         raise MienError(ErrorCode.USAGE, message, remedy)
     engine = _engine(options, head, device, progress)
+    if options.identity == "mica":
+        check_head(head, "MICA", COMPONENTS)
     image_part = find("emotion_network") if engine is not None else None  # the fit's takes stay free of its licence
     codes_part = find("emotion_mlp") if image_part is None and isinstance(engine, Deca) else None
     return Networks(

@@ -54,9 +54,10 @@ class CodedFaces:
 
     def __init__(self, head: HeadDescription, device: torch.device | str = "cpu") -> None:
         self.head = head
-        self.basis = _with_eyes(head, _narrowed(landmark_basis(head, LANDMARKS, COMPONENTS, device)))
+        components = min(head.identity.shape[2], COMPONENTS)
+        self.basis = _with_eyes(head, _narrowed(landmark_basis(head, LANDMARKS, components, device)))
         # In double precision, so that rounding does not tell how many faces are asked about at once.
-        exact = landmark_basis(head, LANDMARKS, COMPONENTS, "cpu", torch.float64)
+        exact = landmark_basis(head, LANDMARKS, components, "cpu", torch.float64)
         self._exact = _with_eyes(head, _narrowed(exact))
 
     def landmarks(self, codes: Codes, transforms: np.ndarray) -> np.ndarray:

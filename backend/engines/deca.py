@@ -55,7 +55,7 @@ class Deca:
     ) -> None:
         self.name: Literal["deca", "emoca"] = name
         part = required(name, weights)
-        check_head(head, {"deca": "DECA", "emoca": "EMOCA"}[name])
+        check_head(head, {"deca": "DECA", "emoca": "EMOCA"}[name], IDENTITY)
         self.head, self.style = head, deca_style(boxes)
         self.ingredients = ingredients(part, "landmark_embedding")
         self.dtype = codes_type(IDENTITY, detail=True)

@@ -14,20 +14,24 @@ COMPONENTS = 300
 """Identity components of FLAME 2020."""
 
 
-def check_head(head: HeadDescription, engine: str) -> None:
+def check_head(head: HeadDescription, engine: str, identities: int) -> None:
     """Refuse heads with other components: coefficients of one head mean nothing on another.
 
     Args:
         head: The head.
         engine: The engine's title.
+        identities: Identity components that it tells; the head out of an EMOCA checkpoint has fewer than FLAME 2020.
 
     Raises:
         MienError: WRONG_HEAD; MISSING_FILE where the landmarks that belong to FLAME were not added.
     """
-    narrow = head.identity.shape[2] < COMPONENTS or head.expression.shape[2] < EXPRESSION
-    if head.id != HEAD or narrow:
+    if head.id != HEAD or head.expression.shape[2] < EXPRESSION:
         message = f"{engine}'s coefficients belong to FLAME 2020, and the head {head.id} has other components."
         remedy = "Leave the head out, or choose flame2020; 'mien convert' brings the take to another head afterwards."
+        raise MienError(ErrorCode.WRONG_HEAD, message, remedy, {"cause": "engine"})
+    if head.identity.shape[2] < identities:
+        message = f"{engine} needs the whole FLAME 2020; this one, out of an EMOCA checkpoint, has fewer identities."
+        remedy = "Add the whole one with 'mien models add FILE'; of several, 'mien models use NAME' chooses."
         raise MienError(ErrorCode.WRONG_HEAD, message, remedy, {"cause": "engine"})
     if LANDMARKS not in head.landmarks:
         message = f"{engine} needs FLAME's landmark embedding, which is not there."

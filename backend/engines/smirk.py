@@ -37,7 +37,7 @@ class Smirk:
         progress: Progress = no_progress,
     ) -> None:
         part = required("smirk", weights)
-        check_head(head, "SMIRK")
+        check_head(head, "SMIRK", IDENTITY)
         self.head, self.style = head, smirk_style(boxes)
         self.dtype = codes_type(IDENTITY, detail=False)
         lids: tuple[PartKind, ...] = ("eyelids",) if head.eyelids.shape[2] else ()

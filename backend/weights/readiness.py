@@ -65,8 +65,7 @@ def _network(network: Network, store: Store) -> EngineStatus:
     """An engine and what it needs: its networks, FLAME 2020 with enough identities, and its landmarks."""
     needed: tuple[PartKind, ...] = (network.kind, "flame2020", "landmark_embedding")
     missing = [kind for kind in needed if not store[kind]]
-    full = [part for part in store["flame2020"] if _identities(part) >= network.identities]
-    if store["flame2020"] and not full:
+    if any(_identities(part) < network.identities for part in store["flame2020"][:1]):  # the one that is used
         missing.append("flame2020")
     strictest = max(needed, key=lambda kind: _STRICTNESS[LEDGER[kind].commercial_use])
     weights = tuple(part.name or network.kind for part in store[network.kind])
@@ -94,7 +93,7 @@ def _reason(missing: Sequence[PartKind], engine: str, store: Store) -> str:
     if not missing:
         return ""
     if missing == ["flame2020"] and store["flame2020"]:
-        return f"{engine} needs the whole FLAME 2020; the one out of an EMOCA checkpoint has fewer identities."
+        return f"{engine} needs the whole FLAME 2020; the one in use, out of an EMOCA checkpoint, has fewer identities."
     names = [f"{title(kind)} ({LEDGER[kind].file})" for kind in missing]
     return f"{engine} lacks {_joined(names)}."
 

@@ -19,6 +19,7 @@ from backend.chain.solving import Solved
 from backend.engines.choice import Networks
 from backend.engines.coded import CodedFaces, eyeball_radii
 from backend.engines.interface import Codes
+from backend.engines.on_flame import check_head
 from backend.faces.topology import BLENDSHAPE_NAMES, IBUG68_FROM_478
 from backend.heads.model import HeadModel
 from backend.media.footage import ClipInfo
@@ -28,6 +29,7 @@ from backend.solve.identity import robust_mean
 from backend.solve.shot import Shot
 from backend.solve.zero_phase import smoothed
 from backend.store.observations import FRAME
+from blender_addon.contract.errors import MienError
 from blender_addon.contract.options import CaptureOptions
 from blender_addon.contract.projection import camera_matrix, project, weak_project
 from tests.seeded_parts import flame_head
@@ -144,6 +146,25 @@ def test_the_gaze_passes_through_a_blink(head, networks, sees_lids):
     )  # fmt: skip
     assert np.abs(solution.params.eyes[0]).max() > 0.05 and not solution.params.eyes[shut].any()
     np.testing.assert_allclose(made.take.eyes, np.repeat(made.take.eyes[:1], count, axis=0), atol=2e-3)
+
+
+def narrow(head):
+    """As it comes out of EMOCA's checkpoints."""
+    return replace(
+        head, identity=head.identity[..., :100], expression=head.expression[..., :50],
+        expression_names=head.expression_names[:50],
+    )  # fmt: skip
+
+
+def test_the_head_out_of_a_checkpoint_is_enough_for_deca(head):
+    small, codes = narrow(head), some_codes()
+    check_head(small, "DECA", 100)
+    with pytest.raises(MienError, match="SMIRK needs the whole FLAME 2020"):
+        check_head(small, "SMIRK", 300)
+    transforms = np.repeat(TRANSFORM[None], len(codes), axis=0)
+    np.testing.assert_allclose(
+        CodedFaces(small).landmarks(codes, transforms), CodedFaces(head).landmarks(codes, transforms), atol=1e-3
+    )
 
 
 def test_frames_do_not_depend_on_each_other(head, networks):
