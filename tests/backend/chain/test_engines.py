@@ -178,6 +178,34 @@ def test_a_capture_that_was_killed_goes_on_at_the_next_batch(session, clip, monk
     assert same_arrays(again, whole)
 
 
+def test_what_fan_lacks_is_told_before_the_clip_is_walked_through(session, clip, monkeypatch):
+    monkeypatch.setattr("backend.faces.fan.fan_installed", lambda: False)
+    watcher = Watcher()
+    with pytest.raises(MienError) as raised:
+        capture(session, options(clip, "deca", boxes="fan"), watcher)
+    assert raised.value.code is ErrorCode.SETUP_FAILED
+    assert not {stage for stage, _ in watcher.stages} & {"faces", "engine"}
+
+
+def test_boxes_of_a_clip_lie_around_fans_landmarks(session, clip, monkeypatch):
+    """FAN's network is fabricated here: 68 points in the middle of the box that it gets, on the session's device."""
+    asked = []
+
+    def middle(frame, boxes, device):
+        asked.append(str(device))
+        low, high = boxes[:2], boxes[2:]
+        return low + (high - low) * np.linspace(0.3, 0.7, 68)[:, None]
+
+    monkeypatch.setattr("backend.faces.fan.load_fan", lambda device: None)
+    monkeypatch.setattr("backend.faces.fan.fan_landmarks", middle)
+    plain, fan = (
+        capture(session, options(clip, "smirk", boxes=boxes, smoothing=0.0, focal_mm=50.0)).takes[0]
+        for boxes in ("mediapipe", "fan")
+    )
+    assert asked == ["cpu"] * 12
+    assert (fan.crop_transform[:, 0, 0] > 1.5 * plain.crop_transform[:, 0, 0]).all()  # smaller boxes, larger in crops
+
+
 def test_mica_says_the_identity(session, clip, photo, home):
     part = write_mica()
     try:
