@@ -19,6 +19,7 @@ from backend.chain.result import credited
 from backend.engines.choice import choose_networks
 from backend.engines.crops import deca_style, smirk_style, transforms
 from backend.engines.files import Ingredient
+from backend.engines.on_flame import check_head
 from backend.faces.topology import IBUG68_FROM_478
 from backend.heads import load_head
 from backend.heads.model import HeadModel
@@ -115,6 +116,22 @@ def test_the_codes_of_a_photo_are_the_networks_own(session, photo, astronaut, en
     assert take.meta.engine == engine and take.meta.commercial_use == "no"
     assert any(engine in name for name in take.meta.versions) and "research" in take.meta.licences[0]
     assert result.report["networks"][0]["kind"] == engine
+
+
+def test_a_head_from_a_file_is_to_be_added(home, module_path):
+    """The landmarks that are there come to heads of the store alone."""
+    from_file = load_head(module_path / "generic_model.pkl")
+    with pytest.raises(MienError, match="head from a file") as raised:
+        check_head(from_file, "DECA")
+    assert raised.value.code is ErrorCode.MISSING_FILE and "models add" in raised.value.remedy
+    part = find("landmark_embedding")
+    kept = part.path.rename(part.path.with_suffix(".away"))
+    try:
+        with pytest.raises(MienError, match="is not there") as raised:
+            check_head(from_file, "DECA")
+    finally:
+        kept.rename(part.path)
+    assert "landmark_embedding.npy" in raised.value.remedy
 
 
 @pytest.mark.parametrize("engine", ["emoca", "smirk"])
