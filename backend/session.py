@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
@@ -84,14 +85,16 @@ class Session:
         return self._networks[1]
 
     def fan(self) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
-        """FAN, as `engines.crops.FanLandmarks`.
+        """FAN on this session's device, as `engines.crops.FanLandmarks`.
 
         Raises:
-            MienError: SETUP_FAILED where face-alignment is not installed.
+            MienError: What `load_fan` raises: SETUP_FAILED where face-alignment is not installed; MISSING_FILE,
+                WRONG_HASH or BAD_HEAD for its weights.
         """
-        from backend.faces.fan import fan_landmarks  # here: it is optional
+        from backend.faces.fan import fan_landmarks, load_fan  # here: it is optional
 
-        return fan_landmarks
+        load_fan(str(self.device))  # it stays loaded, and what it lacks is told now
+        return partial(fan_landmarks, device=self.device)
 
     def close(self) -> None:
         """Release the landmark model."""

@@ -69,6 +69,7 @@ def capture_clip(session: Session, options: CaptureOptions, progress: Progress =
             head = session.head(options.head)
             finder = session.finder(Part(progress, 0.0, 0.02))
             networks = session.networks(options, Part(progress, 0.0, 0.02))
+            fan = session.fan() if networks.readers and options.boxes == "fan" else None
             engine = session.landmark_fit(head if networks.engine is None else session.head("open"))
         asked = {"first": span.first, "last": span.last, "fps": options.fps}
         folder = stack.enter_context(clip_folder(fingerprint(clip.info.path, asked), lambda: _waiting(progress)))
@@ -84,7 +85,7 @@ def capture_clip(session: Session, options: CaptureOptions, progress: Progress =
             seen = gather(observations, engine, (clip.info.width, clip.info.height))
             chosen = _choose(seen.people, options, span)
         shots = segments(span, observations.frames())
-        work = ClipNetworks(session, options, networks, clip, seen, shots, span.first, folder)
+        work = ClipNetworks(session, options, networks, fan, clip, seen, shots, span.first, folder)
         look = work.look if networks.engine is not None else None
         takes: list[Assembled] = []
         unclear: list[str] = []

@@ -12,7 +12,7 @@ import numpy as np
 
 from backend.clock import Clock
 from backend.engines.choice import Networks
-from backend.engines.crops import on_device
+from backend.engines.crops import FanLandmarks, on_device
 from backend.engines.fit.fit import LandmarkFit
 from backend.engines.interface import Codes, as_codes, padded
 from backend.engines.params import FaceParams
@@ -65,6 +65,7 @@ class ClipNetworks:
         session: The loaded models.
         options: What was asked for.
         networks: What it asks for.
+        fan: FAN, where boxes lie around its landmarks.
         clip: The clip.
         seen: Who is in it, and where.
         segment: (T,) the shot of each frame from `first` on.
@@ -77,15 +78,15 @@ class ClipNetworks:
         session: Session,
         options: CaptureOptions,
         networks: Networks,
+        fan: FanLandmarks | None,
         clip: Clip,
         seen: Seen,
         segment: np.ndarray,
         first: int,
         folder: Path,
     ) -> None:
-        self._session, self._options, self.networks = session, options, networks
+        self._session, self._options, self.networks, self._fan = session, options, networks, fan
         self._clip, self._seen, self._segment, self._first, self._folder = clip, seen, segment, first, folder
-        self._fan = session.fan() if networks.readers and options.boxes == "fan" else None
 
     def emotion(self, person: Person, progress: Progress, clock: Clock) -> np.ndarray | None:
         """(N,10) raw outputs of the emotion network for each sighting of a person; None without it."""

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from backend.networks.codes import EXPRESSION
+from backend.weights.parts import find
 from blender_addon.contract.errors import ErrorCode, MienError
 from blender_addon.contract.head import HeadDescription
 
@@ -23,7 +24,7 @@ def check_head(head: HeadDescription, engine: str, identities: int) -> None:
         identities: Identity components that it tells; the head out of an EMOCA checkpoint has fewer than FLAME 2020.
 
     Raises:
-        MienError: WRONG_HEAD; MISSING_FILE where the landmarks that belong to FLAME were not added.
+        MienError: WRONG_HEAD; MISSING_FILE where the landmarks that belong to FLAME, or the head, were not added.
     """
     if head.id != HEAD or head.expression.shape[2] < EXPRESSION:
         message = f"{engine}'s coefficients belong to FLAME 2020, and the head {head.id} has other components."
@@ -36,4 +37,7 @@ def check_head(head: HeadDescription, engine: str, identities: int) -> None:
     if LANDMARKS not in head.landmarks:
         message = f"{engine} needs FLAME's landmark embedding, which is not there."
         remedy = "'mien models' says where one gets landmark_embedding.npy; add it with 'mien models add FILE'."
+        if find("landmark_embedding") is not None:  # it comes to heads of the store alone
+            message = f"{engine} needs FLAME's landmark embedding, which does not come to a head from a file."
+            remedy = "Add the FLAME file with 'mien models add FILE', and leave --head out."
         raise MienError(ErrorCode.MISSING_FILE, message, remedy, {"kind": "landmark_embedding"})

@@ -26,7 +26,7 @@ from .gaze import NAMES, gaze_units
 from .head_rig import head_rig
 from .pairing import Counterparts, counterparts, face_weights
 from .resting import Resting, looked_at, resting_at, resting_of
-from .rig import Motion, Rig, Wishes, explain
+from .rig import AT_ONCE, Motion, Rig, Wishes, explain
 
 SPARSITY = 0.0005
 """mm^2, on the sum of the weights. A unit that moves the whole face by 1 mm on the average loses this much of its
@@ -66,9 +66,13 @@ class ArkitSolver:
         """
         own, looks = self._own_rig(take.identity), self._looks(take.eyes)
         arkit = replace(own, units=self.units[self.weights > 0], pivot_units=np.zeros((3, len(self.names))))
-        vertices = self._vertices(own, take)
-        rest = self._resting(arkit, take, vertices, looks, neutral)
-        return self._in_order(self._explained(rest.on(arkit), vertices, take.jaw, looks), rest)
+        rest = self._resting(arkit, own, take, looks, neutral)
+        person, weights = rest.on(arkit), []
+        for first in range(0, len(take), AT_ONCE):
+            rows = slice(first, first + AT_ONCE)
+            motion = self._explained(person, self._vertices(own, take, rows), take.jaw[rows], looks[rows])
+            weights.append(self._in_order(motion, rest))
+        return np.concatenate(weights)
 
     def _own_rig(self, identity: np.ndarray) -> Rig:
         own = head_rig(self.head, identity.astype(np.float64), self.weights, _SIDEWAYS)
@@ -77,19 +81,20 @@ class ArkitSolver:
         lids = self.units[self.weights > 0][..., -2:]
         return replace(own, units=np.concatenate((own.units[..., :-2], lids), axis=2))
 
-    def _vertices(self, own: Rig, take: Take) -> np.ndarray:
-        """(T,N,3) in the space of the neck. FLAME's jaw joint, which follows the expression by up to a millimetre, is
-        held: that would pass for the jaw's own motion."""
+    def _vertices(self, own: Rig, take: Take, rows: slice | np.ndarray) -> np.ndarray:
+        """(T,N,3) of some frames, in the space of the neck. FLAME's jaw joint, which follows the expression by up to a
+        millimetre, is held: that would pass for the jaw's own motion."""
         width = self.head.expression.shape[2] - take.expression.shape[1]
-        expression = np.pad(take.expression, ((0, 0), (0, width)))
-        values = np.concatenate((expression, take.eyelids), axis=1).astype(np.float64)
-        return replace(own, pivot_units=np.zeros_like(own.pivot_units)).posed(values, take.jaw.astype(np.float64))
+        expression = np.pad(take.expression[rows], ((0, 0), (0, width)))
+        values = np.concatenate((expression, take.eyelids[rows]), axis=1).astype(np.float64)
+        jaw = take.jaw[rows].astype(np.float64)
+        return replace(own, pivot_units=np.zeros_like(own.pivot_units)).posed(values, jaw)
 
-    def _resting(self, rig: Rig, take: Take, vertices: np.ndarray, looks: np.ndarray, neutral: int | None) -> Resting:
+    def _resting(self, rig: Rig, own: Rig, take: Take, looks: np.ndarray, neutral: int | None) -> Resting:
         chosen = looked_at(take.valid) if neutral is None else np.array([neutral])
         if not len(chosen):
             return Resting(np.zeros_like(rig.rest), 0.0)
-        some = vertices[chosen]
+        some = self._vertices(own, take, chosen)
         motion = self._explained(rig, some, take.jaw[chosen], looks[chosen])
         if neutral is None:
             return resting_of(rig, self.names, some, motion)

@@ -21,6 +21,7 @@ from blender_addon.contract.take import Take
 from .arkit import with_arkit
 from .converting import Converted, convert
 from .heads_of_takes import head_of
+from .pairing import same_mesh
 
 REPORT = ".convert.json"
 
@@ -72,7 +73,8 @@ def _to_head(path: Path, take: Take, options: argparse.Namespace) -> None:
         if os.path.exists(out) and os.path.samefile(out, path):
             raise MienError(ErrorCode.USAGE, f"{out} would be written over itself.", "Name another file with --out.")
         check_writable(out)
-        made = convert(_moved(take, path, out), source, target, progress)
+        moved = _moved(take, path, out) if same_mesh(source, target) else take  # on another mesh maps are left out
+        made = convert(moved, source, target, progress)
         facts = _facts(made, path, out, source.id)
         write_together({out: made.take.save, report: partial(write_json, values=facts)})
     put(json.dumps(facts, indent=2) if options.json else _summary(made, out, report, source.id))
@@ -89,11 +91,19 @@ def _places(take: Path, head_id: str, out: str | None) -> tuple[Path, Path]:
 
 
 def _moved(take: Take, path: Path, out: Path) -> Take:
-    """The take whose displacement maps are found from the folder that it goes to."""
+    """The take whose displacement maps are found from the folder that it goes to.
+
+    Raises:
+        MienError: USAGE where that is on another drive.
+    """
     here, there = path.absolute().parent, out.parent
     if here == there or not take.meta.displacement:
         return take
-    maps = tuple(Path(os.path.relpath(here / name, there)).as_posix() for name in take.meta.displacement)
+    try:
+        maps = tuple(Path(os.path.relpath(here / name, there)).as_posix() for name in take.meta.displacement)
+    except ValueError as error:  # of Windows alone
+        message = f"{out} is on another drive than the displacement maps of {path}, which a take names from its folder."
+        raise MienError(ErrorCode.USAGE, message, "Name a file on the drive of the take with --out.") from error
     return replace(take, meta=replace(take.meta, displacement=maps))
 
 

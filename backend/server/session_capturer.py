@@ -42,7 +42,9 @@ class SessionCapturer:
 
     def __init__(self, device: str, threads: int | None) -> None:
         from backend.device import device_label
+        from backend.weights.adding_folder import clear_leftovers
 
+        clear_leftovers()
         self._device = check_device(device)
         self._threads = threads
         self._sessions: dict[str, Session] = {}

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from backend.progress import NoProgress, Progress
+from backend.weights.adding_folder import SCRATCH, adding_folder
 from backend.weights.choosing import about, looked_at
 from backend.weights.comparing import side_of, unlike_checkpoint
 from backend.weights.fetch import sha256_of
@@ -18,10 +19,9 @@ from backend.weights.found import DERIVED, About, Found, Release
 from backend.weights.ledger import title
 from backend.weights.matching import bad_weights
 from backend.weights.opening import form_of, recognised
-from backend.weights.parts import Part, find, parts, parts_dir, use, write_part
+from backend.weights.parts import Part, find, parts, use, write_part
 from backend.weights.trees import Tree, tar_tree, tree_of, zip_tree
 from blender_addon.contract.errors import ErrorCode, MienError
-from blender_addon.contract.files import make_folder
 
 STAGE = "adding"
 _DEEPEST = 4
@@ -66,6 +66,9 @@ class Outcome:
 def add(paths: Sequence[Path], release: Release | None = None, progress: Progress | None = None) -> Outcome:
     """Convert all that is known in files, folders and archives.
 
+    What a process that was killed has left in the folder of the parts is removed first. Where another process adds
+    files, it is waited for.
+
     Args:
         paths: What the user got.
         release: Which FLAME model files are; by their names where None.
@@ -75,18 +78,25 @@ def add(paths: Sequence[Path], release: Release | None = None, progress: Progres
         What was added and what not. A file with a problem stops no other.
 
     Raises:
-        MienError: MISSING_FILE, NOT_PERMITTED for a path that cannot be read; NO_SPACE; CANCELLED. What was added
-            before stays.
+        MienError: MISSING_FILE, NOT_PERMITTED for a path that cannot be read or a folder that cannot be written to;
+            NO_SPACE; CANCELLED. What was added before stays.
     """
     trees = [tree_of(path) for path in paths]  # all of them first: a wrong path is told before any work
-    folder = parts_dir()
-    make_folder(folder, private=True)
-    with tempfile.TemporaryDirectory(prefix=".adding-", dir=folder) as scratch:
-        work = _Adding(release, progress or NoProgress(), Path(scratch))
+    progress = progress or NoProgress()
+    with (
+        adding_folder(lambda: _waiting(progress)) as folder,
+        tempfile.TemporaryDirectory(prefix=SCRATCH, dir=folder) as scratch,
+    ):
+        work = _Adding(release, progress, Path(scratch))
         for tree in trees:
             work.look_through(tree, 0)
         work.finish()
         return work.outcome
+
+
+def _waiting(progress: Progress) -> None:
+    progress("wait", 0.0, "Waiting for others that add files")
+    progress.check_cancelled()
 
 
 class _Adding:

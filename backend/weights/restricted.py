@@ -32,13 +32,20 @@ from blender_addon.contract.files import MAX_ARRAY_BYTES, file_error
 
 MAX_FILE_BYTES = 16 << 30
 """Largest file whose arrays are read one by one: checkpoints with all that training leaves in them have some GiB."""
-MAX_PICKLE_BYTES = 1 << 30
-"""Largest description of tensors in such a file; the published ones have less than 1 MiB."""
+MAX_PICKLE_BYTES = 1 << 26
+"""Largest pickles in a container, unpacked: descriptions of tensors, of which the published ones have less than 1 MiB,
+and arrays of objects."""
 MAX_PICKLES_BYTES = 1 << 26
 """Largest file of several pickles, unpacked: landmarks or a segmentation of one picture."""
+_BOMB_BYTES, _BOMB_RATIO = 1 << 30, 100
+"""Numbers that are nearly all zeros honestly pack to a thousandth: they may unpack to the first out of any file, ..."""
+_PICKLE_BOMB_BYTES, _PICKLE_BOMB_RATIO = 1 << 20, 10
+"""... while each byte of a pickle can make an object of a hundred. torch does not pack its own at all."""
 _LEGACY_START_BYTES = 32
 _PORTION = 1 << 24
 _REMEDY = "Download the file anew from its publisher; if it is the original, it is of a kind Mien does not know."
+_NpyHeader = tuple[tuple[int, ...], bool, np.dtype]
+"""Shape, whether columns come first, and type."""
 # What a damaged or forged pickle raises from inside the unpickler, depending on where it breaks.
 _BROKEN = (
     pickle.UnpicklingError,
@@ -182,46 +189,64 @@ def _read(file: BinaryIO, keep: Keep | None) -> object:
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
     if start.startswith(b"PK\x03\x04"):
-        return _read_archive(file, keep)
+        return _read_archive(file, size, keep)
     if start == b"\x93NUMPY":
         return _read_npy(file, size)
     return _unpickle(file, size, keep)
 
 
-def _read_archive(file: BinaryIO, keep: Keep | None) -> object:
+def _read_archive(file: BinaryIO, size: int, keep: Keep | None) -> object:
     try:
-        return _read_members(file, keep)
+        return _read_members(file, size, keep)
     except OSError as error:
         if error.errno != errno.EINVAL:
             raise
         raise zipfile.BadZipFile from error  # it names a place before its beginning
 
 
-def _read_members(file: BinaryIO, keep: Keep | None) -> object:
+def _read_members(file: BinaryIO, size: int, keep: Keep | None) -> object:
     archive = zipfile.ZipFile(file)  # not closed here: what stays in the file is read later; the file is the caller's
     members = archive.infolist()
-    if sum(member.file_size for member in members) > (MAX_FILE_BYTES if keep else MAX_ARRAY_BYTES):
+    unpacked = sum(member.file_size for member in members)
+    if unpacked > (MAX_FILE_BYTES if keep else MAX_ARRAY_BYTES):
         raise Refused("more data than fits into memory")
+    if unpacked > max(_BOMB_BYTES, _BOMB_RATIO * size):  # of all, as members may lie over each other
+        raise Refused("data packed to next to nothing")
     if pickled := find_pickle(archive.namelist()):
-        if archive.getinfo(pickled).file_size > MAX_PICKLE_BYTES:
-            raise Refused("a description larger than any")
+        _check_pickles(archive.getinfo(pickled).file_size, size)
         return plain(read_zip(archive, pickled, _load), keep)
-    return {Path(member.filename).stem: _read_member(archive, member, keep) for member in members}
+    headers = [_member_header(archive, member) for member in members]
+    objects = [member.file_size for member, (*_, dtype) in zip(members, headers, strict=True) if dtype.hasobject]
+    _check_pickles(sum(objects), size)
+    return {
+        Path(member.filename).stem: _read_member(archive, member, header, keep)
+        for member, header in zip(members, headers, strict=True)
+    }
 
 
-def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, keep: Keep | None) -> object:
+def _check_pickles(unpacked: int, packed: int) -> None:
+    """Refuse pickles in a container of `packed` bytes that would fill the memory with objects."""
+    if unpacked > MAX_PICKLE_BYTES:
+        raise Refused("a description larger than any")
+    if unpacked > max(_PICKLE_BOMB_BYTES, _PICKLE_BOMB_RATIO * packed):
+        raise Refused("a description packed to next to nothing")
+
+
+def _member_header(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> _NpyHeader:
+    with archive.open(member) as stream:
+        return _npy_header(stream)  # type: ignore[arg-type]
+
+
+def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, header: _NpyHeader, keep: Keep | None) -> object:
     def whole() -> object:
         with archive.open(member) as stream:
             return _read_npy(stream, member.file_size)  # type: ignore[arg-type]
 
-    if keep is None:
-        return whole()
-    with archive.open(member) as stream:
-        shape, _, dtype = _npy_header(stream)  # type: ignore[arg-type]
-    return whole() if dtype.hasobject else keep(shape, dtype, whole)  # type: ignore[arg-type]
+    shape, _, dtype = header
+    return whole() if keep is None or dtype.hasobject else keep(shape, dtype, whole)  # type: ignore[arg-type]
 
 
-def _npy_header(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype]:
+def _npy_header(file: BinaryIO) -> _NpyHeader:
     version = np.lib.format.read_magic(file)
     header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     return header(file)
@@ -231,6 +256,8 @@ def _read_npy(file: BinaryIO, size: int) -> object:
     """An array from a file of `size` bytes, straight into its own memory."""
     shape, fortran, dtype = _npy_header(file)
     if dtype.hasobject:
+        if size > MAX_ARRAY_BYTES:
+            raise Refused("more data than fits into memory")
         return _unpickle(file, 0, None)
     if math.prod(shape) * dtype.itemsize > size:
         raise ValueError("an array larger than its file")

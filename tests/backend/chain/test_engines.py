@@ -19,6 +19,7 @@ from backend.chain.result import credited
 from backend.engines.choice import choose_networks
 from backend.engines.crops import deca_style, smirk_style, transforms
 from backend.engines.files import Ingredient
+from backend.engines.on_flame import check_head
 from backend.faces.topology import IBUG68_FROM_478
 from backend.heads import load_head
 from backend.heads.model import HeadModel
@@ -117,6 +118,22 @@ def test_the_codes_of_a_photo_are_the_networks_own(session, photo, astronaut, en
     assert result.report["networks"][0]["kind"] == engine
 
 
+def test_a_head_from_a_file_is_to_be_added(home, module_path):
+    """The landmarks that are there come to heads of the store alone."""
+    from_file = load_head(module_path / "generic_model.pkl")
+    with pytest.raises(MienError, match="head from a file") as raised:
+        check_head(from_file, "DECA")
+    assert raised.value.code is ErrorCode.MISSING_FILE and "models add" in raised.value.remedy
+    part = find("landmark_embedding")
+    kept = part.path.rename(part.path.with_suffix(".away"))
+    try:
+        with pytest.raises(MienError, match="is not there") as raised:
+            check_head(from_file, "DECA")
+    finally:
+        kept.rename(part.path)
+    assert "landmark_embedding.npy" in raised.value.remedy
+
+
 @pytest.mark.parametrize("engine", ["emoca", "smirk"])
 def test_landmarks_fall_where_the_engine_sees_them(session, photo, engine):
     (take,) = capture(session, options(photo, engine, focal_mm=LONG)).takes
@@ -176,6 +193,34 @@ def test_a_capture_that_was_killed_goes_on_at_the_next_batch(session, clip, monk
     kept.unlink()
     (whole,) = capture(session, asked).takes
     assert same_arrays(again, whole)
+
+
+def test_what_fan_lacks_is_told_before_the_clip_is_walked_through(session, clip, monkeypatch):
+    monkeypatch.setattr("backend.faces.fan.fan_installed", lambda: False)
+    watcher = Watcher()
+    with pytest.raises(MienError) as raised:
+        capture(session, options(clip, "deca", boxes="fan"), watcher)
+    assert raised.value.code is ErrorCode.SETUP_FAILED
+    assert not {stage for stage, _ in watcher.stages} & {"faces", "engine"}
+
+
+def test_boxes_of_a_clip_lie_around_fans_landmarks(session, clip, monkeypatch):
+    """FAN's network is fabricated here: 68 points in the middle of the box that it gets, on the session's device."""
+    asked = []
+
+    def middle(frame, boxes, device):
+        asked.append(str(device))
+        low, high = boxes[:2], boxes[2:]
+        return low + (high - low) * np.linspace(0.3, 0.7, 68)[:, None]
+
+    monkeypatch.setattr("backend.faces.fan.load_fan", lambda device: None)
+    monkeypatch.setattr("backend.faces.fan.fan_landmarks", middle)
+    plain, fan = (
+        capture(session, options(clip, "smirk", boxes=boxes, smoothing=0.0, focal_mm=50.0)).takes[0]
+        for boxes in ("mediapipe", "fan")
+    )
+    assert asked == ["cpu"] * 12
+    assert (fan.crop_transform[:, 0, 0] > 1.5 * plain.crop_transform[:, 0, 0]).all()  # smaller boxes, larger in crops
 
 
 def test_mica_says_the_identity(session, clip, photo, home):

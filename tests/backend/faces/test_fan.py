@@ -11,6 +11,7 @@ import torch
 
 from backend.faces import fan
 from backend.faces.fan import crop_squares, fan_installed, fan_landmarks, fan_weights, load_fan, peaks
+from backend.session import Session
 from blender_addon.contract.errors import ErrorCode, MienError
 from tests.seeded_networks import seeded
 
@@ -69,6 +70,22 @@ def test_without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(MienError, match="face-alignment") as raised:
         fan_landmarks(np.zeros((9, 9, 3), np.uint8), BOX)
     assert raised.value.code is ErrorCode.SETUP_FAILED and "setup --fan" in raised.value.remedy
+
+
+def test_a_session_runs_it_on_its_own_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded, session = [], Session("cpu", threads=1)
+    session.device = torch.device("cuda", 1)
+    monkeypatch.setattr(fan, "load_fan", loaded.append)
+    monkeypatch.setattr(fan, "fan_landmarks", lambda frame, boxes, device="cpu": str(device))
+    find = session.fan()
+    assert loaded == ["cuda:1"] and find(np.zeros((9, 9, 3), np.uint8), BOX) == "cuda:1"
+
+
+def test_a_session_tells_at_once_what_it_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fan, "fan_installed", lambda: True)
+    with pytest.raises(MienError) as raised:
+        Session("cpu", threads=1).fan()
+    assert raised.value.code is ErrorCode.MISSING_FILE
 
 
 def test_without_weights_or_with_others(monkeypatch: pytest.MonkeyPatch, mien_home: Path) -> None:

@@ -9,8 +9,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from backend.retarget import arkit, rig
 from backend.retarget.arkit import ArkitSolver, arkit_solver, with_arkit
 from backend.retarget.pairing import SameMesh
+from backend.retarget.rig import AT_ONCE, Rig
 from backend.solve.looking import FULL_TURN
 from blender_addon.contract.arkit import BLINKS, CHANNELS, JAW_OPEN, arkit_curves
 from blender_addon.contract.errors import ErrorCode, MienError
@@ -249,6 +251,23 @@ def test_what_is_no_face_is_refused(flame_like: HeadDescription) -> None:
     with pytest.raises(MienError) as caught:
         arkit_solver(flame_like)
     assert caught.value.code is ErrorCode.BAD_HEAD
+
+
+def test_long_takes_are_solved_in_parts(face: HeadDescription, monkeypatch: pytest.MonkeyPatch) -> None:
+    solver, take, posed, counts = arkit_solver(face, open_to_face()), on_face(face, speech(AT_ONCE + 44)), Rig.posed, []
+
+    def counted(self: Rig, values: np.ndarray, jaw: np.ndarray) -> np.ndarray:
+        counts.append(len(values))
+        return posed(self, values, jaw)
+
+    monkeypatch.setattr(Rig, "posed", counted)
+    in_parts = [solver.weights_of(take), solver.weights_of(take, neutral=AT_ONCE + 3)]
+    assert max(counts) <= AT_ONCE
+    for module in (arkit, rig):
+        monkeypatch.setattr(module, "AT_ONCE", 10 * AT_ONCE)
+    at_once = [solver.weights_of(take), solver.weights_of(take, neutral=AT_ONCE + 3)]
+    assert max(counts) == len(take)
+    np.testing.assert_allclose(in_parts, at_once, atol=1e-5)
 
 
 def test_a_thousand_frames_take_seconds(face: HeadDescription, solver: ArkitSolver) -> None:

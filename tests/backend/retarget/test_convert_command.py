@@ -97,6 +97,29 @@ def test_maps_are_found_from_another_folder(known, flame_shot: Path, face_file: 
     assert Take.load(out).meta.displacement[0] == "../maps/a.exr"
 
 
+def test_maps_on_another_drive(
+    known, flame_shot: Path, face_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    """Of another mesh maps are left out, wherever they are."""
+
+    def other_drive(path: object, start: object) -> str:
+        raise ValueError("path is on mount 'C:', start on mount 'D:'")
+
+    take = Take.load(flame_shot)
+    replace(take, meta=replace(take.meta, displacement=("maps/a.exr",) * len(take))).save(flame_shot)
+    (tmp_path / "sub").mkdir()
+    out = tmp_path / "sub" / "moved.take.npz"
+    monkeypatch.setattr("backend.retarget.run.os.path.relpath", other_drive)
+    code = EXIT_CODES[ErrorCode.USAGE]
+    assert run("convert", flame_shot, "--arkit", "--head", face_file, "--out", out) == code
+    assert f"{out} is on another drive" in capsys.readouterr().err
+    same = write_model(tmp_path / "flame2023.pkl", seed=1)
+    assert run("convert", flame_shot, "--to-head", same, "--head", face_file, "--out", out) == code
+    assert not names(out.parent)
+    assert run("convert", flame_shot, "--to-head", "open", "--head", face_file, "--out", out) == 0
+    assert not Take.load(out).meta.displacement
+
+
 def test_import_adds_the_weights(known, flame_shot: Path, face_file: Path, tmp_path: Path) -> None:
     assert run("export", flame_shot, "--to", "vhap") == 0
     out = tmp_path / "again.take.npz"

@@ -14,7 +14,7 @@ from PIL import Image
 
 from backend.server.session_capturer import SessionCapturer, sentences_of
 from backend.weights.landmarker import landmarker_file
-from backend.weights.parts import write_part
+from backend.weights.parts import parts_dir, write_part
 from blender_addon.contract.errors import ErrorCode, MienError
 from blender_addon.contract.options import CaptureOptions
 from tests.pictures import save_astronaut
@@ -43,6 +43,16 @@ class Quiet:
 @pytest.fixture(scope="module")
 def capturer(model) -> SessionCapturer:
     return SessionCapturer("cpu", None)
+
+
+def test_what_a_killed_service_left_is_cleared(mien_home):
+    (folder := parts_dir()).mkdir(parents=True)
+    (folder / ".adding-abc").mkdir()
+    (folder / ".adding-abc" / "member").write_bytes(b"half")
+    (folder / ".0123456789abcdef.tmp").write_bytes(b"half")
+    (folder / "kept.safetensors").write_bytes(b"whole")
+    SessionCapturer("cpu", None)
+    assert [path.name for path in folder.iterdir()] == ["kept.safetensors"]
 
 
 def test_a_photo_that_blender_shows_needs_no_copy(capturer, tmp_path):

@@ -4,7 +4,9 @@ import io
 import os
 import pickle
 import tracemalloc
+import zipfile
 from collections import Counter, OrderedDict
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +16,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from backend.weights import restricted
 from backend.weights.plain import Unreadable
-from backend.weights.restricted import load_pickles, load_restricted
+from backend.weights.restricted import load_pickles, load_restricted, open_restricted
 from blender_addon.contract.errors import ErrorCode, MienError
 from tests.backend.weights.hostile import HOSTILE, Runs
 
@@ -319,3 +322,80 @@ def test_what_unpacks_to_far_too_much_is_refused(tmp_path: Path) -> None:
     with pytest.raises(MienError) as raised:
         load_pickles(path)
     assert raised.value.code is ErrorCode.TOO_LARGE
+
+
+def pickled_npy(pickled: bytes) -> bytes:
+    """An `.npy` of one object."""
+    stream = io.BytesIO()
+    np.lib.format.write_array_header_1_0(stream, {"descr": "|O", "fortran_order": False, "shape": ()})
+    return stream.getvalue() + pickled
+
+
+def packed(path: Path, members: dict[str, bytes]) -> Path:
+    """A zip that is deflated."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    return path
+
+
+LISTS = b"]" * (4 << 20) + b"."
+"""Out of each byte an object: 300 MB."""
+
+
+@pytest.mark.parametrize("read", [load_restricted, open_restricted])
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"model/data.pkl": LISTS},
+        {"a.npy": pickled_npy(LISTS)},
+        {f"{number}.npy": pickled_npy(LISTS[-900_000:]) for number in range(5)},
+    ],
+    ids=["torch", "array of objects", "many arrays of objects"],
+)
+def test_small_files_do_not_unpack_to_many_objects(tmp_path: Path, read, members: dict[str, bytes]) -> None:
+    path = packed(tmp_path / ("file.pt" if "model/data.pkl" in members else "file.npz"), members)
+    tracemalloc.start()
+    with pytest.raises(MienError) as caught, ExitStack() as stack:
+        content = read(path)
+        if read is open_restricted:
+            stack.enter_context(content)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert caught.value.details["cause"] == "code" and "description" in caught.value.message
+    assert peak < 10_000_000
+
+
+def test_a_description_larger_than_any_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = {"noise": np.random.default_rng(0).integers(0, 256, 1 << 21, np.uint8)}  # that does not pack
+    torch.save(content, tmp_path / "file.pt")
+    np.savez(tmp_path / "file.npz", a=np.array(content, dtype=object))
+    for path in (tmp_path / "file.pt", tmp_path / "file.npz"):
+        load_restricted(path)
+    monkeypatch.setattr(restricted, "MAX_PICKLE_BYTES", 1 << 20)
+    for path in (tmp_path / "file.pt", tmp_path / "file.npz"):
+        with pytest.raises(MienError, match="larger than any"):
+            load_restricted(path)
+
+
+def test_plain_pickles_may_be_larger(written) -> None:
+    """FLAME's own hold their arrays, some 100 MB."""
+    shapes = np.zeros((5023, 3, 600))
+    np.testing.assert_array_equal(load_restricted(written({"shapedirs": shapes}))["shapedirs"], shapes)
+
+
+def test_numbers_that_are_nearly_all_zeros_are_read(tmp_path: Path) -> None:
+    maps = np.zeros((8, 2048, 2048), np.float32)
+    maps[3, 1000, 500] = 1.5
+    np.savez_compressed(tmp_path / "maps.npz", maps=maps)
+    assert os.path.getsize(tmp_path / "maps.npz") < maps.nbytes / 500
+    np.testing.assert_array_equal(load_restricted(tmp_path / "maps.npz")["maps"], maps)
+
+
+def test_numbers_out_of_next_to_nothing_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    np.savez_compressed(tmp_path / "maps.npz", maps=np.zeros(1 << 22, np.uint8))
+    packed(tmp_path / "model.pt", {"model/data.pkl": pickle.dumps({}), "model/data/0": bytes(1 << 22)})
+    monkeypatch.setattr(restricted, "_BOMB_BYTES", 1 << 21)
+    for name in ("maps.npz", "model.pt"):
+        with pytest.raises(MienError, match="next to nothing"):
+            load_restricted(tmp_path / name)
