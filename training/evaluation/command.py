@@ -74,7 +74,8 @@ def add_predict_emotion(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("network", type=named, metavar="NETWORK", help=network)
     data = "the dataset as in a configuration: '{kind: affectnet, folder: DIR, split: test}', or a YAML file of that"
     parser.add_argument("--data", type=named, required=True, metavar="ENTRY", help=data)
-    parser.add_argument("--split", choices=("train", "validation", "test"), default="test", help="which it is (test)")
+    split = "train, validation or test, the number of a fold, or '' for none, as AFEW-VA's folds are dealt then (test)"
+    parser.add_argument("--split", type=_split, default="test", metavar="NAME", help=split)
     parser.add_argument("--batch", type=positive, default=64, metavar="N", help="pictures at a time (64)")
     parser.add_argument("--out", type=named, required=True, metavar="FILE", help="the file of predictions (.npz)")
     parser.add_argument("--json", action="store_true", help="print how well it does as JSON, and nothing else")
@@ -87,6 +88,12 @@ def _row(text: str) -> tuple[str, str]:
     if not sign or not name.strip() or not path:
         raise argparse.ArgumentTypeError(f"{text} is not a row such as EMOCA=codes.npz")
     return name.strip(), path
+
+
+def _split(text: str) -> str:
+    if text not in ("", "train", "validation", "test") and not (text.isdecimal() and 0 < int(text) < 100):
+        raise argparse.ArgumentTypeError(f"{text} is not train, validation, test, a fold's number or ''")
+    return text.lstrip("0")
 
 
 def _whole(text: str) -> int:

@@ -104,6 +104,8 @@ def _notes(name: TableName, evaluation: Evaluation, rows: Mapping[str, Measured]
         how = {"mean": "the mean over folds", "pooled": "over the faces of all folds at once"}[evaluation.folds]
         notes.append(f"Measured rows: whole clips in a fold; measures are {how}.")
     for method, one in rows.items():
+        if evaluation.labels and one.about.get("own_labels"):
+            notes.append(f"{method}: judged by the labels in its own file; {evaluation.labels} has none of its names.")
         for left in one.about["left_out"]:
             notes.append(f"{method}: left out: {left['count']} {left['reason']} (the first is {left['first']}).")
     return notes
