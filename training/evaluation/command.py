@@ -23,7 +23,7 @@ def add_evaluate_emotion(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--table", choices=("table1", "table2", "afew-va"), help=table)
     codes = "codes of a method: a take, a folder of takes or a file of codes (.npz); may be repeated"
     parser.add_argument("--codes", action="append", default=[], type=_row, metavar="NAME=PATH", help=codes)
-    detail = "a second row, NAME with detail, for each method, in which the detail code goes in, too"
+    detail = "a second row, NAME with detail, for each method that has a detail code, in which that goes in, too"
     parser.add_argument("--with-detail", action="store_true", help=detail)
     said = "what a network on pictures said (.npz); may be repeated"
     parser.add_argument("--predictions", action="append", default=[], type=_row, metavar="NAME=FILE", help=said)

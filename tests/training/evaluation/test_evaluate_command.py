@@ -169,8 +169,15 @@ def test_a_second_row_with_detail(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert run("evaluate-emotion", *codes) == EXIT_CODES[ErrorCode.BAD_IMPORT]
     assert "'detail' that Deep3DFaceRecon has not" in capsys.readouterr().err
     fabricated(12, 5, widths=shapes, method="").save(tmp_path / "own.npz")
-    assert run("evaluate-emotion", *codes, "--with-detail", "--json") == 0
-    assert set(told(capsys)) == {"Mine", "Mine with detail"}
+    fabricated(12, 5, widths={"identity": 80, "expression": 64}, method="").save(tmp_path / "plain.npz")
+    both = (*codes, "--codes", f"Plain={tmp_path / 'plain.npz'}", "--with-detail")
+    assert run("evaluate-emotion", *both, "--json") == 0
+    assert set(told(capsys)) == {"Mine", "Mine with detail", "Plain"}
+    assert run("evaluate-emotion", *both) == 0
+    assert "Plain: no row with detail, since its codes have none." in capsys.readouterr().out
+    names = ("--codes", f"Mine with detail={tmp_path / 'plain.npz'}", "--with-detail")
+    assert run("evaluate-emotion", *codes, *names) == EXIT_CODES[ErrorCode.USAGE]
+    assert "is 'Mine with detail' again" in capsys.readouterr().err
 
 
 def small_network(folder: Path) -> tuple[EmotionNetwork, Path]:
