@@ -143,7 +143,7 @@ def _about(table: dict[str, Any]) -> dict[str, Any]:
 
 
 def _trainer(how: TrainerSettings, out: Path, kept: KeptState, progress: bool) -> lightning.Trainer:
-    with possible(ValueError, RuntimeError):
+    with possible(ValueError, RuntimeError, TypeError):
         return lightning.Trainer(
             accelerator=how.accelerator, devices=how.devices, num_nodes=how.nodes, strategy=how.strategy,
             precision=how.precision, deterministic="warn" if how.deterministic else False,

@@ -117,6 +117,8 @@ def test_a_run_that_never_began_may_be_corrected(faces: Path, tmp_path: Path) ->
     [
         ("trainer.accelerator=teapot", "invalid accelerator name"),
         ("trainer.strategy=somehow", "invalid strategy name"),
+        ("trainer.devices=many", "`devices` selected"),
+        ("trainer.devices='0,1'", "`devices` selected"),
         ("data.train={kind: synthetic, people: 0, pictures: 1}", "'data.train' gives no pictures"),
     ],
 )
