@@ -58,11 +58,11 @@ class RunData(lightning.LightningDataModule):
         epoch, batches = self._reached
         order.go_on(epoch, batches * self._configuration.trainer.batch)
         set_epoch(self.trained, epoch)  # lightning does not tell an epoch that goes on
-        return self._loader(self.trained, order, drop_last=True)
+        return self._loader(self.trained, order, self._free_cores(), drop_last=True)
 
     def val_dataloader(self) -> DataLoader:
         """In order."""
-        return self._loader(self.looked_at, in_order(self.looked_at), drop_last=False)
+        return self._loader(self.looked_at, in_order(self.looked_at), -(-self._free_cores() // 4), drop_last=False)
 
     def state_dict(self) -> dict[str, int]:
         """Where a run that is resumed goes on: the epoch, and how many of its batches were trained on."""
@@ -86,9 +86,14 @@ class RunData(lightning.LightningDataModule):
                 self._told.add(report)
                 sys.stderr.write(f"{report}\n")
 
-    def _loader(self, items: Faces, sampler: EpochSampler, *, drop_last: bool) -> DataLoader:
+    def _free_cores(self) -> int:
+        """How many cores are left for each of the processes that train on this machine, beside its own."""
+        processes = 1 if self.trainer is None else self.trainer.num_devices
+        return max(available_cores() // processes - 1, 0)
+
+    def _loader(self, items: Faces, sampler: EpochSampler, free: int, *, drop_last: bool) -> DataLoader:
         how = self._configuration.trainer
-        workers = how.workers if how.workers >= 0 else max(available_cores() - 1, 0)
+        workers = how.workers if how.workers >= 0 else free
         return DataLoader(
             items, how.batch, sampler=sampler, num_workers=workers, drop_last=drop_last and len(sampler) >= how.batch,
             persistent_workers=workers > 0, pin_memory=torch.cuda.is_available(),
