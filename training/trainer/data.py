@@ -42,11 +42,11 @@ class RunData(lightning.LightningDataModule):
         self._reached = (0, 0)
 
     def setup(self, stage: str) -> None:
-        """Say what the datasets lack."""
-        self._tell()
+        """Say what the datasets lack, which is the same in all processes."""
+        self._tell(aloud=self.trainer is None or self.trainer.is_global_zero)
 
     def teardown(self, stage: str) -> None:
-        """Say what was found damaged meanwhile."""
+        """Say what was found damaged meanwhile: each process what it read itself."""
         self._tell()
 
     def train_dataloader(self) -> DataLoader:
@@ -77,14 +77,13 @@ class RunData(lightning.LightningDataModule):
         """Go on there."""
         self._reached = state["epoch"], state["batches"]
 
-    def _tell(self) -> None:
-        """What is to be told of the datasets and was not yet."""
-        if self.trainer is not None and not self.trainer.is_global_zero:
-            return
+    def _tell(self, aloud: bool = True) -> None:
+        """What is to be told of the datasets and was not yet; not `aloud` where another process says the same."""
         for report in map(str, reports(self.trained) + reports(self.looked_at)):
             if report not in self._told:
                 self._told.add(report)
-                sys.stderr.write(f"{report}\n")
+                if aloud:
+                    sys.stderr.write(f"{report}\n")
 
     def _free_cores(self) -> int:
         """How many cores are left for each of the processes that train on this machine, beside its own."""
