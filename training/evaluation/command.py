@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import argparse
 
-from backend.arguments import add_device, named, positive
+from backend.arguments import add_device, named, positive, whole
 
 
 def add_evaluate_emotion(commands: argparse._SubParsersAction) -> None:
@@ -35,7 +35,7 @@ def add_evaluate_emotion(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--published", type=named, metavar="FILE", help=published)
     folds = "AFEW-VA: the mean over folds (default), or over the faces of all folds at once"
     parser.add_argument("--folds", choices=("mean", "pooled"), help=folds)
-    parser.add_argument("--seed", type=_whole, metavar="N", help="of splits, weights, order and chances (0)")
+    parser.add_argument("--seed", type=whole, metavar="N", help="of splits, weights, order and chances (0)")
     parser.add_argument("--epochs", type=positive, metavar="N", help="at most so many (50)")
     parser.add_argument("--csv", type=named, metavar="FILE", help="also write the tables as CSV")
     parser.add_argument("--markdown", type=named, metavar="FILE", help="also write the tables as Markdown")
@@ -94,12 +94,6 @@ def _split(text: str) -> str:
     if text not in ("", "train", "validation", "test") and not (text.isdecimal() and 0 < int(text) < 100):
         raise argparse.ArgumentTypeError(f"{text} is not train, validation, test, a fold's number or ''")
     return text.lstrip("0")
-
-
-def _whole(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text} is not a whole number from 0")
-    return int(text)
 
 
 def _evaluate(options: argparse.Namespace) -> int:

@@ -311,6 +311,7 @@ def test_the_stage_is_trained_as_others_are(mien_home: Path, tmp_path: Path, cap
         ((), ErrorCode.USAGE, "nothing to evaluate"),
         (("--codes", "a=none.npz"), ErrorCode.MISSING_FILE, "none.npz"),
         (("--codes", "a=x.npz", "--codes", "A=y.npz"), ErrorCode.USAGE, "is 'A' again"),
+        (("--codes", "a=x.npz", "--seed", "-1"), ErrorCode.USAGE, "-1 is not a whole number from 0"),
         (("--config", "no.yaml"), ErrorCode.MISSING_FILE, "no.yaml"),
         (("--config", "no.yaml", "--table", "table2"), ErrorCode.USAGE, "--config and --table"),
         (("--predictions", "a=p.npz"), ErrorCode.MISSING_FILE, "p.npz"),
@@ -332,6 +333,7 @@ def test_mistakes_are_told(
         ({"table1": [{"name": "a", "codes": ["x"], "colour": 1}]}, {}, "colour' is not a setting"),
         ({"table1": [{"name": "..", "codes": ["x"]}]}, {}, "Use letters or digits"),
         ({"table1": [{"name": "a", "codes": ["x"]}]}, {"training": {"batch": 1}}, "'training.batch' is 1"),
+        ({"table1": [{"name": "a", "codes": ["x"]}]}, {"seed": -1}, "'seed' is -1"),
         ({"table1": [{"name": "a", "codes": ["x"]}]}, {"folds": "median"}, "'folds' is 'median'"),
     ],
 )
