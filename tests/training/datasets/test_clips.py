@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from backend.cli import main
 from blender_addon.contract.errors import ErrorCode, MienError
 from blender_addon.contract.models import EMOTIONS
 from tests import fabricated_datasets as fabricated
@@ -54,6 +55,15 @@ def test_afew_va_tells_damaged_annotations(tmp_path: Path) -> None:
     assert troubles[Reason.BAD_LABELS].count == 2
     with pytest.raises(MienError, match="holds no clips of AFEW-VA"):
         list(afew_va_records(tmp_path / "elsewhere", findings))
+
+
+def test_what_preparing_leaves_is_no_clip_of_afew_va(tmp_path: Path) -> None:
+    fabricated.afew_va(tmp_path, {"001": 1})
+    assert main(["train", "prepare", "afew_va", "--folder", str(tmp_path), "--workers", "1"]) == 0
+    assert (tmp_path / "prepared" / "prepared.json").exists()
+    findings = Findings()
+    assert [record.name for record in afew_va_records(tmp_path, findings)] == ["001/00000"]
+    assert not findings.troubles()
 
 
 def test_nobody_of_afew_va_is_trained_and_tested_on(tmp_path: Path) -> None:
