@@ -45,6 +45,13 @@ def positive(text: str) -> int:
     return number
 
 
+def whole(text: str) -> int:
+    """A whole number from 0."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number from 0")
+    return int(text)
+
+
 def frame_range(text: str) -> tuple[int | None, int | None]:
     """First and last frame of A:B; A: and :B are open."""
     first, colon, last = text.partition(":")

@@ -64,7 +64,8 @@ def afew_va_records(folder: Path, findings: Findings) -> Iterator[Record]:
     Raises:
         MienError: MISSING_FILE where the folder holds no clip.
     """
-    annotations = sorted(path for path in folder.glob("**/*.json") if path.stem == path.parent.name)
+    named = (path for path in folder.glob("**/*.json") if path.stem == path.parent.name)
+    annotations = sorted(path for path in named if path.stem != PREPARED)  # which has a prepared.json of its own
     if not annotations:
         message = f"{folder} holds no clips of AFEW-VA (001/001.json, ...)."
         raise MienError(ErrorCode.MISSING_FILE, message, "Unpack its archives there.", {"path": str(folder)})

@@ -51,7 +51,8 @@ class _Annotation:
 def aff_wild2(folder: Path, split: Split, task: Task = "both", prepared: Path | None = None) -> RecordedFaces:
     """Faces of Aff-Wild2: frames with valence and arousal, with an expression, or with either.
 
-    Expressions called Other have no label here; frames with nothing but that are left out.
+    Expressions called Other have no label here; frames with nothing but that are left out. The challenges do not split
+    the videos alike: with both, those that either has for validation are not trained on.
 
     Args:
         folder: of the dataset.
@@ -64,8 +65,10 @@ def aff_wild2(folder: Path, split: Split, task: Task = "both", prepared: Path | 
     """
     findings = Findings()
     reader = Prepared(prepared or folder / PREPARED, "Run 'mien train prepare aff_wild2' first.")
-    records = Records(aff_wild2_records(folder, split, findings, task))
-    return RecordedFaces(f"Aff-Wild2 ({split}, {task})", records, reader, findings)
+    records = aff_wild2_records(folder, split, findings, task)
+    if (split, task) == ("train", "both"):
+        records = _not_validated(folder, records, findings)
+    return RecordedFaces(f"Aff-Wild2 ({split}, {task})", Records(records), reader, findings)
 
 
 def aff_wild2_records(folder: Path, split: Split, findings: Findings, task: Task = "both") -> Iterator[Record]:
@@ -87,6 +90,21 @@ def aff_wild2_records(folder: Path, split: Split, findings: Findings, task: Task
                 findings.filtered("not annotated")
             else:
                 yield footage.record(track, index, annotation, person)
+
+
+def _not_validated(folder: Path, records: Iterator[Record], findings: Findings) -> Iterator[Record]:
+    """Records of videos that no challenge has for validation."""
+    validated = {_video(track) for track in _tracks(folder, "validation", "both")}
+    for record in records:
+        if _video(record.name.rpartition("/")[0]) in validated:
+            findings.filtered("of videos that a challenge has for validation")
+        else:
+            yield record
+
+
+def _video(track: str) -> str:
+    """The video that a track is of, whoever of two people it shows."""
+    return track.removesuffix("_left").removesuffix("_right")
 
 
 def _tracks(folder: Path, split: Split, task: Task) -> dict[str, list[Path]]:

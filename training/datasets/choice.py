@@ -141,9 +141,9 @@ def _value(kind: str, key: str, value: object, hint: Any) -> Any:
         return Path(value).expanduser()
     if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
         return float(value)
-    if isinstance(value, hint) and (hint is bool or not isinstance(value, bool)):
+    if isinstance(value, hint) and (hint is bool or not isinstance(value, bool)) and not (hint is int and value < 0):
         return value
-    wanted = {int: "a whole number", float: "a number", bool: "true or false", str: "a text", Path: "a path"}
+    wanted = {int: "a whole number from 0", float: "a number", bool: "true or false", str: "a text", Path: "a path"}
     raise _usage(f"{key} of a dataset of kind {kind} cannot be {value!r}.", f"Give {wanted.get(hint, str(hint))}.")
 
 

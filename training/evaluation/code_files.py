@@ -148,7 +148,7 @@ def attach(
             raise bad_codes(path, "has no labels", "Name a table of labels, or put label, valence and arousal into it.")
         labels = own.rows(chosen)
     else:
-        found = [_row(table, str(name)) for name in names]
+        found = rows_of(table, names)
         chosen = np.array([index for index, row in enumerate(found) if row is not None], np.int64)
         if not len(chosen):
             raise unlabelled(table.path, f"the names in {path}")
@@ -156,6 +156,11 @@ def attach(
     missing = np.setdiff1d(np.arange(len(names)), chosen)
     left = (LeftOut("without a label", len(missing), str(names[missing[0]])),) if len(missing) else ()
     return labels, chosen, left
+
+
+def rows_of(table: LabelFile, names: np.ndarray) -> list[int | None]:
+    """Which row of a table each name (N,) belongs to; None for those without a label in it."""
+    return [_row(table, str(name)) for name in names]
 
 
 def _row(table: LabelFile, name: str) -> int | None:

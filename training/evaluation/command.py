@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import argparse
 
-from backend.arguments import add_device, named, positive
+from backend.arguments import add_device, named, positive, whole
 
 
 def add_evaluate_emotion(commands: argparse._SubParsersAction) -> None:
@@ -23,7 +23,7 @@ def add_evaluate_emotion(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--table", choices=("table1", "table2", "afew-va"), help=table)
     codes = "codes of a method: a take, a folder of takes or a file of codes (.npz); may be repeated"
     parser.add_argument("--codes", action="append", default=[], type=_row, metavar="NAME=PATH", help=codes)
-    detail = "a second row, NAME with detail, for each method, in which the detail code goes in, too"
+    detail = "a second row, NAME with detail, for each method that has a detail code, in which that goes in, too"
     parser.add_argument("--with-detail", action="store_true", help=detail)
     said = "what a network on pictures said (.npz); may be repeated"
     parser.add_argument("--predictions", action="append", default=[], type=_row, metavar="NAME=FILE", help=said)
@@ -35,7 +35,7 @@ def add_evaluate_emotion(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--published", type=named, metavar="FILE", help=published)
     folds = "AFEW-VA: the mean over folds (default), or over the faces of all folds at once"
     parser.add_argument("--folds", choices=("mean", "pooled"), help=folds)
-    parser.add_argument("--seed", type=_whole, metavar="N", help="of splits, weights, order and chances (0)")
+    parser.add_argument("--seed", type=whole, metavar="N", help="of splits, weights, order and chances (0)")
     parser.add_argument("--epochs", type=positive, metavar="N", help="at most so many (50)")
     parser.add_argument("--csv", type=named, metavar="FILE", help="also write the tables as CSV")
     parser.add_argument("--markdown", type=named, metavar="FILE", help="also write the tables as Markdown")
@@ -74,7 +74,8 @@ def add_predict_emotion(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("network", type=named, metavar="NETWORK", help=network)
     data = "the dataset as in a configuration: '{kind: affectnet, folder: DIR, split: test}', or a YAML file of that"
     parser.add_argument("--data", type=named, required=True, metavar="ENTRY", help=data)
-    parser.add_argument("--split", choices=("train", "validation", "test"), default="test", help="which it is (test)")
+    split = "train, validation or test, the number of a fold, or '' for none, as AFEW-VA's folds are dealt then (test)"
+    parser.add_argument("--split", type=_split, default="test", metavar="NAME", help=split)
     parser.add_argument("--batch", type=positive, default=64, metavar="N", help="pictures at a time (64)")
     parser.add_argument("--out", type=named, required=True, metavar="FILE", help="the file of predictions (.npz)")
     parser.add_argument("--json", action="store_true", help="print how well it does as JSON, and nothing else")
@@ -89,10 +90,10 @@ def _row(text: str) -> tuple[str, str]:
     return name.strip(), path
 
 
-def _whole(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text} is not a whole number from 0")
-    return int(text)
+def _split(text: str) -> str:
+    if text not in ("", "train", "validation", "test") and not (text.isdecimal() and 0 < int(text) < 100):
+        raise argparse.ArgumentTypeError(f"{text} is not train, validation, test, a fold's number or ''")
+    return text.lstrip("0")
 
 
 def _evaluate(options: argparse.Namespace) -> int:

@@ -90,7 +90,8 @@ def measure(
     """
     known: CodeTable | Predictions
     if method.predictions:
-        known = read_predictions(Path(method.predictions), label_file(method.labels or labels))
+        table_of_labels = label_file(method.labels or labels)
+        known = read_predictions(Path(method.predictions), table_of_labels, shared=not method.labels)
         inputs, groups = np.zeros((len(known.names), 0), np.float32), ()
     else:
         known = read_codes(method, labels, told)
@@ -170,7 +171,9 @@ def _in_folds(table: TableName, said: Said, labels: Labels, source: str, seed: i
 
 def _how(known: CodeTable | Predictions, outcome: _Outcome) -> dict[str, object]:
     training = [{"epochs": one.epochs, "best": one.best, "loss": one.loss} for one in outcome.trained]
-    left = [asdict(each) for each in known.left_out]
-    return {"source": known.source, "labelled": len(known.names), "left_out": left, "runs": training}
+    left, own = [asdict(each) for each in known.left_out], isinstance(known, Predictions) and known.own_labels
+    return {
+        "source": known.source, "labelled": len(known.names), "own_labels": own, "left_out": left, "runs": training,
+    }  # fmt: skip
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,11 @@ from backend.networks.emotion import readout
 from backend.outputs import check_writable
 from backend.terminal import TerminalProgress, put
 from blender_addon.contract.errors import ErrorCode, MienError
+from training.datasets.augmentation import Augmented
 from training.datasets.choice import dataset
+from training.datasets.recorded import RecordedFaces
+from training.datasets.together import Together
+from training.evaluation.codes import counted
 from training.evaluation.labels import Labels
 from training.evaluation.scores import Predictions, Said, score
 from training.model.emotion import emotion_network
@@ -50,10 +55,13 @@ def predict_emotion(options: argparse.Namespace) -> None:
     found.save(out)
     scores = score(found.said, found.labels)
     if options.json:
-        put(json.dumps({"out": str(out), "faces": scores.faces, "values": dict(scores.values)}, indent=2))
+        left = [asdict(each) for each in found.left_out]
+        about = {"out": str(out), "faces": scores.faces, "values": dict(scores.values), "left_out": left}
+        put(json.dumps(about, indent=2))
     else:
         told = "  ".join(f"{name} {value:.3f}" for name, value in scores.values.items())
-        put(f"{out}: {scores.faces} faces\n  {told}")
+        left = [f"  left out: {each}" for each in found.left_out]
+        put("\n".join((f"{out}: {scores.faces} faces", f"  {told}", *left)))
 
 
 def predictions(
@@ -66,13 +74,16 @@ def predictions(
     device: torch.device = torch.device("cpu"),  # noqa: B008
     told: Callable[[float], None] = lambda done: None,
 ) -> Predictions:
-    """What a network says of each picture of a dataset, with the dataset's labels.
+    """What a network says of each labelled picture of a dataset, with the dataset's labels.
+
+    The faces have the names that the dataset gives them, or their numbers where it gives none. Pictures without a label
+    are left out: another one stands in for what is damaged.
 
     Args:
         network: crops (B, 3, 224, 224) -> outputs (B, 10), see `readout`.
         pictures: items with `image` and the labels that all datasets have; no rings.
         source: what the pictures are called.
-        split: which split they are.
+        split: which split they are, or the number of a fold, or empty for none.
         batch: pictures at a time.
         device: where.
         told: the share that is done.
@@ -98,7 +109,21 @@ def predictions(
         raise MienError(ErrorCode.USAGE, f"{source} has no labels.", "Name a dataset with labels of emotions.")
     found = readout(torch.cat(outputs))
     said = Said(found.valence[:, 0].numpy(), found.arousal[:, 0].numpy(), found.log_probabilities.numpy())
-    return Predictions(np.arange(len(label)).astype(str), said, labels, source)
+    names, known_ones = np.array(_names(pictures)), labels.any
+    left = counted({"without a label, or damaged": names[~known_ones].tolist()})
+    return Predictions(names[known_ones], said.rows(known_ones), labels.rows(known_ones), source, left)
+
+
+def _names(pictures: Dataset, first: int = 0) -> list[str]:
+    """What a dataset calls its pictures; their numbers, from `first`, where it has no names for them."""
+    if isinstance(pictures, Augmented):
+        return _names(pictures.dataset, first)
+    if isinstance(pictures, Together):
+        starts = [first, *(first + end for end in pictures.cumulative_sizes)]
+        return [name for part, start in zip(pictures.datasets, starts, strict=False) for name in _names(part, start)]
+    if isinstance(pictures, RecordedFaces):
+        return [pictures.records.name(index) for index in range(len(pictures))]
+    return [str(first + index) for index in range(len(pictures))]
 
 
 def _entry(text: str) -> object:

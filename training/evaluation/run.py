@@ -8,6 +8,7 @@ import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from backend.device import choose_device, set_threads
@@ -15,12 +16,12 @@ from backend.outputs import check_writable
 from backend.terminal import TerminalProgress, put
 from blender_addon.contract.errors import ErrorCode, MienError
 from blender_addon.contract.files import atomic_write, make_folder
-from training.evaluation.measuring import Measured, label_file, measure
+from training.evaluation.measuring import Measured, label_file, measure, read_codes
 from training.evaluation.published import KINDS, SHIPPED, TABLES, TableName, read_published
 from training.evaluation.settings import Evaluation, MethodSettings, checked, read_evaluation
 from training.evaluation.tables import Table, as_csv, as_markdown, as_text, as_values, make_table
 
-_COARSE, _DETAIL = ("coarse",), ("coarse", "detail")
+_DETAIL = ("coarse", "detail")
 DETAILED = " with detail"
 """What is added to the names of rows that get the detail code, too."""
 
@@ -41,10 +42,12 @@ def evaluate_emotion(options: argparse.Namespace) -> None:
             check_writable(Path(path))
     out = Path(options.out)
     make_folder(out)
+    label_file.cache_clear()  # a csv may have changed since
+    evaluation, plain = _detailed(evaluation) if options.with_detail else (evaluation, ())
     measured = _measure_all(evaluation, out, options)
     tables = [
         make_table(name, {method: one.scores(evaluation.folds) for method, one in rows.items()}, published,
-                   _notes(name, evaluation, rows))
+                   _notes(name, evaluation, rows, plain))
         for name, rows in measured.items()
     ]  # fmt: skip
     _tell(tables, options)
@@ -57,7 +60,6 @@ def _measure_all(
     set_threads(options.threads)
     rows = evaluation.rows()
     measured: dict[TableName, dict[str, Measured]] = defaultdict(dict)
-    label_file.cache_clear()  # a csv may have changed since
     with TerminalProgress() as progress:
         for number, (table, method) in enumerate(rows):
 
@@ -91,19 +93,42 @@ def _asked(options: argparse.Namespace) -> Evaluation:
 
 def _of_command_line(options: argparse.Namespace) -> Evaluation:
     methods = [MethodSettings(name, predictions=path) for name, path in options.predictions]
-    for name, path in options.codes:
-        methods.append(MethodSettings(name, (path,), groups=_COARSE))
-        if options.with_detail:
-            methods.append(MethodSettings(name + DETAILED, (path,), method=name, groups=_DETAIL))
+    methods += [MethodSettings(name, (path,)) for name, path in options.codes]
     return checked(Evaluation({options.table or "table1": tuple(methods)}))
 
 
-def _notes(name: TableName, evaluation: Evaluation, rows: Mapping[str, Measured]) -> list[str]:
-    notes = []
+def _detailed(evaluation: Evaluation) -> tuple[Evaluation, Sequence[str]]:
+    """With a second row for each method whose codes have a detail code, and the names of those that have none.
+
+    Raises:
+        MienError: What reading the codes raises; USAGE for two rows of one name.
+    """
+    tables: dict[str, list[MethodSettings]] = {name: [] for name in evaluation.tables}
+    plain = []
+    with TerminalProgress() as progress:
+        for table, method in evaluation.rows():
+            tables[table].append(method)
+            if not method.codes:
+                continue
+            codes = read_codes(method, evaluation.labels, partial(progress, method.name))
+            if "detail" in codes.widths:
+                second = replace(method, name=method.name + DETAILED, method=method.name, groups=_DETAIL)
+                tables[table].append(second)
+            else:
+                plain.append(method.name)
+    return checked(replace(evaluation, tables=tables)), plain
+
+
+def _notes(
+    name: TableName, evaluation: Evaluation, rows: Mapping[str, Measured], plain: Sequence[str]
+) -> list[str]:
+    notes = [f"{method}: no row with detail, since its codes have none." for method in plain]
     if KINDS[name].in_folds:
         how = {"mean": "the mean over folds", "pooled": "over the faces of all folds at once"}[evaluation.folds]
         notes.append(f"Measured rows: whole clips in a fold; measures are {how}.")
     for method, one in rows.items():
+        if evaluation.labels and one.about.get("own_labels"):
+            notes.append(f"{method}: judged by the labels in its own file; {evaluation.labels} has none of its names.")
         for left in one.about["left_out"]:
             notes.append(f"{method}: left out: {left['count']} {left['reason']} (the first is {left['first']}).")
     return notes

@@ -12,7 +12,7 @@ import numpy as np
 
 from blender_addon.contract.files import write_npz
 from blender_addon.contract.models import EMOTIONS
-from training.evaluation.code_files import attach, numbers, read_arrays, texts
+from training.evaluation.code_files import attach, numbers, read_arrays, rows_of, texts
 from training.evaluation.codes import LeftOut, bad_codes
 from training.evaluation.labels import LabelFile, Labels, as_texts
 from training.metrics import agreement, classification
@@ -67,6 +67,7 @@ class Predictions:
         labels: What people said.
         source: The file.
         left_out: What was there and has no labels.
+        own_labels: Whether the labels stood in the file as well.
     """
 
     names: np.ndarray
@@ -74,6 +75,7 @@ class Predictions:
     labels: Labels
     source: str
     left_out: tuple[LeftOut, ...] = ()
+    own_labels: bool = False
 
     def save(self, path: Path) -> None:
         """Write them with their labels, as `read_predictions` reads them.
@@ -109,7 +111,7 @@ def mean_scores(several: Sequence[Scores]) -> Scores:
     return Scores(MappingProxyType(values), sum(scores.faces for scores in several))
 
 
-def read_predictions(path: Path, labels: LabelFile | None = None) -> Predictions:
+def read_predictions(path: Path, labels: LabelFile | None = None, *, shared: bool = False) -> Predictions:
     """What a network said: a `.npz` with `names`, `valence`, `arousal` (N,) and, where it tells expressions,
     `log_probabilities` (N, 8) in the order of `EMOTIONS`.
 
@@ -119,6 +121,7 @@ def read_predictions(path: Path, labels: LabelFile | None = None) -> Predictions
     Args:
         path: The file.
         labels: Of the names.
+        shared: Whether the table is of other files, too: where it has none of the names, those in the file count.
 
     Raises:
         MienError: MISSING_FILE, NOT_PERMITTED, TOO_LARGE; BAD_IMPORT; BAD_MANIFEST where no name has a label.
@@ -136,6 +139,8 @@ def read_predictions(path: Path, labels: LabelFile | None = None) -> Predictions
             reason = f"has '{name}' that are not numbers; the first are those of {names[bad[0]]}"
             raise bad_codes(path, reason, "Leave such faces out, or predict them anew.")
     true = {name.removeprefix(_TRUE): array for name, array in arrays.items() if name.startswith(_TRUE)}
-    own_labels, chosen, left_out = attach(path, true, names, labels)
+    if labels and shared and true and all(row is None for row in rows_of(labels, names)):
+        labels = None
+    known, chosen, left_out = attach(path, true, names, labels)
     said = Said(found["valence"][:, 0], found["arousal"][:, 0], found.get("log_probabilities")).rows(chosen)
-    return Predictions(names[chosen], said, own_labels, str(path), left_out)
+    return Predictions(names[chosen], said, known, str(path), left_out, own_labels=labels is None)

@@ -111,6 +111,8 @@ def checked(evaluation: Evaluation) -> Evaluation:
             if bool(method.codes) == bool(method.predictions):
                 reason = "has not just one of codes and predictions"
                 raise wrong(f"{place}[{number}]", reason, "Name what the row is measured from.")
+    if evaluation.seed < 0:
+        raise wrong("seed", f"is {evaluation.seed}", "Give a number from 0.")
     training = evaluation.training
     for name, value, least in (
         ("epochs", training.epochs, 1), ("patience", training.patience, 1), ("batch", training.batch, 2),

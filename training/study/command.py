@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import argparse
 
-from backend.arguments import named, positive
+from backend.arguments import named, positive, whole
 
 PORT = 8420
 _SCALE = ("not at all", "a little", "partly", "mostly", "fully")
@@ -59,14 +59,14 @@ def _add_make(actions: argparse._SubParsersAction) -> None:
     questions.add_argument("--tasks", type=_names, metavar="TASK,...", help=tasks)
     each = "how many items of each task a participant answers; all by default"
     questions.add_argument("--each", type=positive, metavar="N", help=each)
-    questions.add_argument("--samples", type=_from_none, metavar="N", help=_SAMPLES)
+    questions.add_argument("--samples", type=whole, metavar="N", help=_SAMPLES)
     repeat = "classification: show a participant all pictures of a face, not one of them"
     questions.add_argument("--repeat-faces", action="store_true", help=repeat)
     questions.add_argument("--intensity", action="store_true", help="classification: also ask how strong it is")
     scale = f"words for the steps of the rating, the worst first ({','.join(_SCALE)})"
     questions.add_argument("--scale", type=_steps, default=_SCALE, metavar="WORD,...", help=scale)
     questions.add_argument("--title", type=named, default="Emotion in faces", help="shown to participants")
-    questions.add_argument("--seed", type=int, default=0, metavar="N", help="of orders, sides and samples (0)")
+    questions.add_argument("--seed", type=whole, default=0, metavar="N", help="of orders, sides and samples (0)")
     least = "least percentage of samples that a participant gets right whose answers count (75)"
     questions.add_argument("--least-right", type=_percentage, default=75.0, metavar="PERCENT", help=least)
     seconds = "least median time for an answer of a participant whose answers count (0.7)"
@@ -102,10 +102,6 @@ def _steps(text: str) -> tuple[str, ...]:
     if not 2 <= len(words) <= 9 or not all(words):
         raise argparse.ArgumentTypeError(f"{text} is not 2 to 9 words with commas")
     return words
-
-
-def _from_none(text: str) -> int:
-    return 0 if text == "0" else positive(text)
 
 
 def _port(text: str) -> int:

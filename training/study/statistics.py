@@ -55,7 +55,7 @@ def mean(values: Sequence[float], people: Sequence[str], faces: Sequence[str], s
         values: (N,) answers.
         people: (N,) who gave each.
         faces: (N,) of which face.
-        seed: Of the draws.
+        seed: Of the draws, from 0.
     """
     if not values:
         return NOTHING

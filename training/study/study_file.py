@@ -128,6 +128,8 @@ def _item(values: object) -> Item:
 
 
 def _check(study: Study) -> None:
+    if study.seed < 0:
+        raise ValueError(f"its seed is {study.seed}, not a number from 0")
     names = [task.name for task in study.tasks]
     if not names or any(name not in TASKS for name in names) or len(set(names)) < len(names):
         raise ValueError(f"its tasks are not some of {', '.join(TASKS)}")

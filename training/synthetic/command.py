@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from backend.arguments import named, positive
+from backend.arguments import named, positive, whole
 
 
 def add_synthesise(commands: argparse._SubParsersAction) -> None:
@@ -22,8 +22,8 @@ def add_synthesise(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--people", type=positive, required=True, metavar="N", help="how many people")
     parser.add_argument("--pictures", type=positive, default=4, metavar="N", help="pictures of each (4)")
     first = "number of the first person (0); others than those of a training set are people it has not seen"
-    parser.add_argument("--first-person", type=int, default=0, metavar="N", help=first)
-    parser.add_argument("--seed", type=int, default=0, help="of all chances (0)")
+    parser.add_argument("--first-person", type=whole, default=0, metavar="N", help=first)
+    parser.add_argument("--seed", type=whole, default=0, help="of all chances (0)")
     parser.add_argument("--head", type=named, default="open", help="open, or FLAME as 'mien capture --head' names it")
     parser.add_argument("--workers", type=positive, metavar="N", help="processes; one a core by default")
     parser.set_defaults(run=_synthesise)

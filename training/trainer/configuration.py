@@ -41,7 +41,8 @@ class TrainerSettings:
         patience: validations without a better loss after which the run ends; 0 never ends it early.
         validate_every: share of an epoch between validations.
         validation_batches: of each validation; 0 for all.
-        workers: processes that make batches on each device; -1 for one a core that is free.
+        workers: processes that make batches on each device; -1 for one a core that is free there, and a quarter as many
+            for the validation pictures.
         accelerator, devices, nodes, strategy: as lightning has them; `auto` takes what there is.
         precision: of the arithmetic.
         deterministic: whether the same seed gives the same weights on the same machine (slower on a GPU).

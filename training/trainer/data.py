@@ -42,11 +42,11 @@ class RunData(lightning.LightningDataModule):
         self._reached = (0, 0)
 
     def setup(self, stage: str) -> None:
-        """Say what the datasets lack."""
-        self._tell()
+        """Say what the datasets lack, which is the same in all processes."""
+        self._tell(aloud=self.trainer is None or self.trainer.is_global_zero)
 
     def teardown(self, stage: str) -> None:
-        """Say what was found damaged meanwhile."""
+        """Say what was found damaged meanwhile: each process what it read itself."""
         self._tell()
 
     def train_dataloader(self) -> DataLoader:
@@ -58,11 +58,11 @@ class RunData(lightning.LightningDataModule):
         epoch, batches = self._reached
         order.go_on(epoch, batches * self._configuration.trainer.batch)
         set_epoch(self.trained, epoch)  # lightning does not tell an epoch that goes on
-        return self._loader(self.trained, order, drop_last=True)
+        return self._loader(self.trained, order, self._free_cores(), drop_last=True)
 
     def val_dataloader(self) -> DataLoader:
         """In order."""
-        return self._loader(self.looked_at, in_order(self.looked_at), drop_last=False)
+        return self._loader(self.looked_at, in_order(self.looked_at), -(-self._free_cores() // 4), drop_last=False)
 
     def state_dict(self) -> dict[str, int]:
         """Where a run that is resumed goes on: the epoch, and how many of its batches were trained on."""
@@ -77,18 +77,22 @@ class RunData(lightning.LightningDataModule):
         """Go on there."""
         self._reached = state["epoch"], state["batches"]
 
-    def _tell(self) -> None:
-        """What is to be told of the datasets and was not yet."""
-        if self.trainer is not None and not self.trainer.is_global_zero:
-            return
+    def _tell(self, aloud: bool = True) -> None:
+        """What is to be told of the datasets and was not yet; not `aloud` where another process says the same."""
         for report in map(str, reports(self.trained) + reports(self.looked_at)):
             if report not in self._told:
                 self._told.add(report)
-                sys.stderr.write(f"{report}\n")
+                if aloud:
+                    sys.stderr.write(f"{report}\n")
 
-    def _loader(self, items: Faces, sampler: EpochSampler, *, drop_last: bool) -> DataLoader:
+    def _free_cores(self) -> int:
+        """How many cores are left for each of the processes that train on this machine, beside its own."""
+        processes = 1 if self.trainer is None else self.trainer.num_devices
+        return max(available_cores() // processes - 1, 0)
+
+    def _loader(self, items: Faces, sampler: EpochSampler, free: int, *, drop_last: bool) -> DataLoader:
         how = self._configuration.trainer
-        workers = how.workers if how.workers >= 0 else max(available_cores() - 1, 0)
+        workers = how.workers if how.workers >= 0 else free
         return DataLoader(
             items, how.batch, sampler=sampler, num_workers=workers, drop_last=drop_last and len(sampler) >= how.batch,
             persistent_workers=workers > 0, pin_memory=torch.cuda.is_available(),

@@ -50,7 +50,7 @@ def _value(hint: Any, value: object, place: str) -> Any:
     if origin in (Union, types.UnionType):
         if value is None and type(None) in arguments:
             return None
-        return _value(next(each for each in arguments if each is not type(None)), value, place)
+        return _either([each for each in arguments if each is not type(None)], value, place)
     if origin is Literal:
         if value in arguments:
             return value
@@ -64,6 +64,17 @@ def _value(hint: Any, value: object, place: str) -> Any:
             raise wrong(place, f"is {value!r}, not a list", "Write it as [a, b].")
         return tuple(_value(arguments[0], each, f"{place}[{n}]") for n, each in enumerate(value))
     return _plain(hint, value, place)
+
+
+def _either(hints: Sequence[Any], value: object, place: str) -> Any:
+    """A value of the first type that it fits."""
+    reasons = []
+    for hint in hints:
+        try:
+            return _value(hint, value, place)
+        except MienError as error:
+            reasons.append(error)
+    raise reasons[0]
 
 
 def _table(arguments: tuple[Any, ...], value: object, place: str) -> dict[str, Any]:

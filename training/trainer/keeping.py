@@ -10,10 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import lightning
 import torch
-from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.callbacks import Checkpoint, EarlyStopping
 
 from blender_addon.contract.errors import ErrorCode, MienError
 
@@ -36,7 +37,12 @@ class KeptState(Checkpoint):
     def __init__(self, path: Path, every: int) -> None:
         super().__init__()
         self._path, self._every = path, every
-        self._asked = self._stopping = False
+        self._asked = self._stopping = self._trained = False
+
+    @property
+    def trained(self) -> bool:
+        """Whether the run made a step since it was begun, or begun again."""
+        return self._trained
 
     @property
     def asked(self) -> bool:
@@ -53,6 +59,7 @@ class KeptState(Checkpoint):
     def on_train_batch_end(
         self, trainer: lightning.Trainer, stage: lightning.LightningModule, outputs: object, batch: object, index: int
     ) -> None:
+        self._trained = True
         self._stop_if_asked(trainer)
         if self._every and trainer.global_step % self._every == 0:
             self._keep(trainer)
@@ -98,6 +105,20 @@ class KeptState(Checkpoint):
             remedy = f"{known}give trainer.clip or trainer.precision=32-true, or begin with a smaller learning rate."
             raise MienError(ErrorCode.USAGE, message, remedy)
         trainer.save_checkpoint(self._path, weights_only=False)
+
+
+class Patience(EarlyStopping):
+    """Ends a run after so many validations without a better loss.
+
+    One that has ended so ends at once when it is begun again, unless it has more patience then.
+    """
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """What was seen so far; how much patience there is may have changed."""
+        super().load_state_dict(state_dict | {"patience": self.patience})
+
+    def on_train_start(self, trainer: lightning.Trainer, stage: lightning.LightningModule) -> None:
+        trainer.should_stop = trainer.should_stop or self.wait_count >= self.patience
 
 
 def _is_finite(stage: lightning.LightningModule) -> bool:

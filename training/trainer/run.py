@@ -11,7 +11,7 @@ from typing import Any
 import lightning
 import torch
 import yaml
-from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from backend.weights.choosing import CONFIG
@@ -22,7 +22,7 @@ from training.stages.stage import Stage
 from training.trainer.checkpoints import WholeCheckpoints
 from training.trainer.configuration import Configuration, TrainerSettings
 from training.trainer.data import Epochs, RunData
-from training.trainer.keeping import KeptState, stoppable
+from training.trainer.keeping import KeptState, Patience, stoppable
 from training.trainer.lightning_manners import first_process, keep_safe_path, possible, queues, quiet
 from training.trainer.pictures import PictureGrids
 
@@ -97,7 +97,7 @@ def fit(stage: Stage, data: RunData, how: TrainerSettings, out: Path, *, progres
         message = f"The device has too little memory for trainer.batch={how.batch}."
         remedy = "Give a smaller trainer.batch, or trainer.precision=bf16-mixed; the run goes on from the last state."
         raise MienError(ErrorCode.TOO_LARGE, message, remedy) from error
-    return _result(trainer, out)
+    return _result(trainer, out, kept)
 
 
 def claim(out: Path, table: dict[str, Any]) -> None:
@@ -143,7 +143,7 @@ def _about(table: dict[str, Any]) -> dict[str, Any]:
 
 
 def _trainer(how: TrainerSettings, out: Path, kept: KeptState, progress: bool) -> lightning.Trainer:
-    with possible(ValueError, RuntimeError):
+    with possible(ValueError, RuntimeError, TypeError):
         return lightning.Trainer(
             accelerator=how.accelerator, devices=how.devices, num_nodes=how.nodes, strategy=how.strategy,
             precision=how.precision, deterministic="warn" if how.deterministic else False,
@@ -160,7 +160,7 @@ def _callbacks(how: TrainerSettings, out: Path, kept: KeptState) -> list[Callbac
     best = ModelCheckpoint(out, filename="best", monitor=_LOSS, enable_version_counter=False)
     callbacks: list[Callback] = [best, kept, Epochs(), PictureGrids(how.pictures_every)]
     if how.patience:
-        callbacks.append(EarlyStopping(_LOSS, patience=how.patience, check_finite=False, strict=False))
+        callbacks.append(Patience(_LOSS, patience=how.patience, check_finite=False, strict=False))
     return callbacks
 
 
@@ -170,7 +170,10 @@ def _stopped(step: int, last: Path) -> MienError:
     return MienError(ErrorCode.CANCELLED, message, "Give the same command again to go on.")
 
 
-def _result(trainer: lightning.Trainer, out: Path) -> Trained:
+def _result(trainer: lightning.Trainer, out: Path, kept: KeptState) -> Trained:
+    known = trainer.strategy.broadcast(_known_result(out))
+    if known is not None and not kept.trained and known.steps == trainer.global_step:
+        return known  # it had ended before
     trainer.save_checkpoint(out / LAST, weights_only=False)
     best = out / "best.ckpt"
     metrics = {name: float(value) for name, value in trainer.logged_metrics.items()}
@@ -179,3 +182,12 @@ def _result(trainer: lightning.Trainer, out: Path) -> Trained:
     if first_process():
         atomic_write(out / RESULT, lambda file: file.write(json.dumps(about, indent=1).encode()))
     return result
+
+
+def _known_result(out: Path) -> Trained | None:
+    """What the run left before; None where it did not end, or nobody can tell."""
+    try:
+        about = json.loads((out / RESULT).read_bytes())
+        return Trained(out / about["best"], out / LAST, about["steps"], about["metrics"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

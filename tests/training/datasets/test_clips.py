@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from backend.cli import main
 from blender_addon.contract.errors import ErrorCode, MienError
 from blender_addon.contract.models import EMOTIONS
 from tests import fabricated_datasets as fabricated
@@ -16,6 +17,7 @@ from training.datasets.afew_va import afew_va, afew_va_records
 from training.datasets.aff_wild2 import aff_wild2, aff_wild2_records
 from training.datasets.report import Findings, Reason
 from training.folds import FOLDS
+from training.preprocessing.sources import all_records
 
 VA, EXPR = "VA_Estimation_Challenge", "EXPR_Classification_Challenge"
 SEVEN = "Neutral,Anger,Disgust,Fear,Happiness,Sadness,Surprise"
@@ -53,6 +55,15 @@ def test_afew_va_tells_damaged_annotations(tmp_path: Path) -> None:
     assert troubles[Reason.BAD_LABELS].count == 2
     with pytest.raises(MienError, match="holds no clips of AFEW-VA"):
         list(afew_va_records(tmp_path / "elsewhere", findings))
+
+
+def test_what_preparing_leaves_is_no_clip_of_afew_va(tmp_path: Path) -> None:
+    fabricated.afew_va(tmp_path, {"001": 1})
+    assert main(["train", "prepare", "afew_va", "--folder", str(tmp_path), "--workers", "1"]) == 0
+    assert (tmp_path / "prepared" / "prepared.json").exists()
+    findings = Findings()
+    assert [record.name for record in afew_va_records(tmp_path, findings)] == ["001/00000"]
+    assert not findings.troubles()
 
 
 def test_nobody_of_afew_va_is_trained_and_tested_on(tmp_path: Path) -> None:
@@ -114,6 +125,24 @@ def test_aff_wild2_finds_videos_and_whom_of_two_people(tmp_path: Path) -> None:
         ("6/00001", "batch2/6.avi", 0, ""),
     ]  # fmt: skip
     assert findings.troubles()[Reason.NO_PICTURE].first == ("gone: neither video nor frames",)
+
+
+def test_aff_wild2_trains_on_no_video_that_a_challenge_validates_on(tmp_path: Path) -> None:
+    affect = ["valence,arousal", "0.5,0.5", "0.1,0.1"]
+    for split, track in (("Train", "1"), ("Train", "2"), ("Train", "3_left"), ("Validation", "4")):
+        fabricated.aff_wild2_annotations(tmp_path, VA, split, track, affect)
+    for split, track in (("Train", "1"), ("Train", "4"), ("Validation", "2"), ("Validation", "3_right")):
+        fabricated.aff_wild2_annotations(tmp_path, EXPR, split, track, [SEVEN, "4"])
+    names = [f"{track}/{frame:05d}" for track in ("1", "2", "3_left", "3_right", "4") for frame in (1, 2)]
+    for name in names:
+        fabricated.save(tmp_path / "cropped_aligned" / f"{name}.jpg", fabricated.whole(0).pixels)
+    fabricated.prepare(tmp_path / "prepared", names)
+    train, validation = (aff_wild2(tmp_path, split) for split in ("train", "validation"))
+    assert [record.name for record in train.records] == ["1/00001", "1/00002"]
+    assert {record.name[0] for record in validation.records} == {"2", "3", "4"}
+    assert train.report().left_out == {"of videos that a challenge has for validation": 5}
+    assert [record.name[0] for record in aff_wild2(tmp_path, "train", "va").records] == ["1", "1", "2", "2", "3", "3"]
+    assert len(all_records("aff_wild2", tmp_path, None, Findings())) == 9  # all are prepared
 
 
 def test_aff_wild2_tells_nonsense(tmp_path: Path) -> None:

@@ -126,6 +126,7 @@ def test_a_study_is_read_as_it_was_written(made, tmp_path):
         (lambda s: s.pop("title"), "'title' is missing"),
         (lambda s: s.update(seed="1"), "wrong type"),
         (lambda s: s.update(seed=True), "wrong type"),
+        (lambda s: s.update(seed=-1), "its seed is -1"),
         (lambda s: s["tasks"].append({"name": "drawing"}), "tasks"),
         (lambda s: s["items"].append(s["items"][0]), "twice"),
         (lambda s: s["items"][0].update(task="drawing"), "not asked"),

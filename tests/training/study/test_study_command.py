@@ -91,7 +91,7 @@ def test_what_a_study_is_made_of_can_be_chosen(tmp_path, capsys):
 @pytest.mark.parametrize(
     "wrong",
     [("--tasks", "drawing"), ("--scale", "one"), ("--least-right", "101"), ("--each", "0"), ("--takes", "folder"),
-     ("--takes", "../x=folder"), ("--samples", "-1"), ("--least-seconds", "nan")],
+     ("--takes", "../x=folder"), ("--samples", "-1"), ("--least-seconds", "nan"), ("--seed", "-1")],
 )  # fmt: skip
 def test_wrong_arguments_are_told(tmp_path, capsys, wrong):
     assert _run("make", tmp_path, *wrong) == EXIT_CODES[ErrorCode.USAGE]

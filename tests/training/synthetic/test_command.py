@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from backend.cli import main
+from blender_addon.contract.errors import EXIT_CODES, ErrorCode
 from training.synthetic.dataset import SyntheticFaces
 from training.synthetic.on_disk import StoredFaces
 
@@ -25,3 +26,10 @@ def test_faces_are_written_by_processes_as_they_are_made_here(tmp_path: Path, ca
     assert "0 files written now" in capfd.readouterr().out
     assert main(command) != 0
     assert "other synthetic faces" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["--seed", "--first-person"])
+def test_numbers_below_none_are_told(tmp_path: Path, capsys: pytest.CaptureFixture, name: str) -> None:
+    command = ["train", "synthesise", "--out", str(tmp_path / "faces"), "--people", "1", name, "-1"]
+    assert main(command) == EXIT_CODES[ErrorCode.USAGE]
+    assert "-1 is not a whole number from 0" in capsys.readouterr().err and not (tmp_path / "faces").exists()

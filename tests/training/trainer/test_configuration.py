@@ -49,12 +49,21 @@ def test_null_takes_away_what_is_below(tmp_path: Path) -> None:
     assert merged({"a": 1}, {"a": None}) == {}
 
 
+@pytest.mark.parametrize(("text", "devices"), [("auto", "auto"), ("0,1", "0,1"), ("2", 2), ("'2'", "2"), ("-1", -1)])
+def test_devices_are_a_number_or_a_text(tmp_path: Path, text: str, devices: int | str) -> None:
+    path = write(tmp_path, "base.yaml", BASE)
+    assert read_configuration(path, [f"trainer.devices={text}"])[0].trainer.devices == devices
+    assert read_configuration(path)[0].trainer.devices == "auto"
+
+
 @pytest.mark.parametrize(
     ("change", "place", "said"),
     [
         ("trainer.batches=3", "trainer.batches", "is not a setting"),
         ("trainer.batch=many", "trainer.batch", "not a whole number"),
         ("trainer.batch=true", "trainer.batch", "not a whole number"),
+        ("trainer.devices=[1]", "trainer.devices", "is [1]"),
+        ("trainer.devices=true", "trainer.devices", "is True"),
         ("trainer.precision=8", "trainer.precision", "is 8"),
         ("optimiser.learning_rate=fast", "optimiser.learning_rate", "not a number"),
         ("trainer.batch=0", "trainer.batch", "is 0"),

@@ -89,6 +89,43 @@ def test_a_run_goes_on_where_it_was(faces: Path, tmp_path: Path) -> None:
     assert same(second.last, third.last)
 
 
+def files_of(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.glob("*.*")}
+
+
+def test_a_run_that_has_ended_stays_as_it_is(faces: Path, tmp_path: Path) -> None:
+    first = train(*run_of(faces, "trainer.epochs=1"), tmp_path, progress=False)
+    assert "validation/loss" in first.metrics
+    known = files_of(tmp_path)
+    assert train(*run_of(faces, "trainer.epochs=1"), tmp_path, progress=False) == first
+    assert files_of(tmp_path) == known
+    (tmp_path / "result.json").write_text("{")
+    assert train(*run_of(faces, "trainer.epochs=1"), tmp_path, progress=False).steps == 3
+    assert json.loads((tmp_path / "result.json").read_text())["steps"] == 3
+
+
+@pytest.mark.parametrize(("share", "steps"), [(1.0, 9), (0.34, 3)])
+def test_a_run_that_ended_early_has_ended(
+    faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, share: float, steps: int
+) -> None:
+    terms = EmotionNetworkStage.terms
+
+    def no_better(stage: EmotionNetworkStage, batch: Batch) -> dict[str, torch.Tensor]:
+        made = terms(stage, batch)
+        return made if stage.training else {name: value * 0 + 1 for name, value in made.items()}
+
+    monkeypatch.setattr(EmotionNetworkStage, "terms", no_better)
+    how = ("trainer.epochs=50", "trainer.patience=2", f"trainer.validate_every={share}")
+    first = train(*run_of(faces, *how), tmp_path, progress=False)
+    assert first.steps == steps  # the first validation is better than none
+    known = files_of(tmp_path)
+    assert train(*run_of(faces, *how), tmp_path, progress=False) == first
+    assert files_of(tmp_path) == known
+    further = train(*run_of(faces, *how, "trainer.patience=3"), tmp_path, progress=False)
+    assert first.steps < further.steps <= first.steps + 3
+    assert train(*run_of(faces, *how, "trainer.patience=3"), tmp_path, progress=False) == further
+
+
 def test_a_folder_of_another_run_is_refused(faces: Path, tmp_path: Path) -> None:
     train(*run_of(faces, "trainer.steps=1"), tmp_path, progress=False)
     with pytest.raises(MienError, match="another configuration") as error:
@@ -117,6 +154,8 @@ def test_a_run_that_never_began_may_be_corrected(faces: Path, tmp_path: Path) ->
     [
         ("trainer.accelerator=teapot", "invalid accelerator name"),
         ("trainer.strategy=somehow", "invalid strategy name"),
+        ("trainer.devices=many", "`devices` selected"),
+        ("trainer.devices='0,1'", "`devices` selected"),
         ("data.train={kind: synthetic, people: 0, pictures: 1}", "'data.train' gives no pictures"),
     ],
 )
