@@ -122,13 +122,13 @@ def test_a_head_from_a_file_is_to_be_added(home, module_path):
     """The landmarks that are there come to heads of the store alone."""
     from_file = load_head(module_path / "generic_model.pkl")
     with pytest.raises(MienError, match="head from a file") as raised:
-        check_head(from_file, "DECA")
+        check_head(from_file, "DECA", 100)
     assert raised.value.code is ErrorCode.MISSING_FILE and "models add" in raised.value.remedy
     part = find("landmark_embedding")
     kept = part.path.rename(part.path.with_suffix(".away"))
     try:
         with pytest.raises(MienError, match="is not there") as raised:
-            check_head(from_file, "DECA")
+            check_head(from_file, "DECA", 100)
     finally:
         kept.rename(part.path)
     assert "landmark_embedding.npy" in raised.value.remedy
