@@ -71,10 +71,15 @@ def test_the_fit_of_a_photo(head, model, engines):
         np.testing.assert_allclose(other, place, atol=1e-4)
 
 
-def test_the_shot_and_its_frames(head, model, engines):
+def somebody(head, model, origin: str):
+    """A person, their focal length, and views of them."""
     person = make_person(head, model, 3, 40)
-    focal = Focal(focal_pixels(person.focal_mm, *CLIP), "given")
-    seen = Views(person.landmarks[:8], person.scores[:8], CLIP, focal)
+    focal = Focal(focal_pixels(person.focal_mm, *CLIP), origin)
+    return person, focal, Views(person.landmarks[:8], person.scores[:8], CLIP, focal)
+
+
+def test_the_shot_and_its_frames(head, model, engines):
+    person, focal, seen = somebody(head, model, "given")
     shots = {device: solve_shot(engine, [seen]) for device, engine in engines.items()}
     np.testing.assert_allclose(shots["cuda"].identity, shots["cpu"].identity, atol=5e-3)
     shot = Shot(shots["cpu"].identity, (focal,), CLIP, (np.zeros(1),))
@@ -84,9 +89,7 @@ def test_the_shot_and_its_frames(head, model, engines):
 
 
 def test_the_head_of_a_person(head, model, engines):
-    person = make_person(head, model, 3, 40)
-    focal = Focal(focal_pixels(person.focal_mm, *CLIP), "assumed")
-    seen = Views(person.landmarks[:8], person.scores[:8], CLIP, focal)
+    *_, seen = somebody(head, model, "assumed")
     shots = {device: learn_head(engine, [seen]) for device, engine in engines.items()}
     np.testing.assert_allclose(shots["cuda"].identity, shots["cpu"].identity, atol=5e-3)
 
