@@ -7,19 +7,23 @@ import json
 import math
 import signal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+from lightning.pytorch.loggers import TensorBoardLogger
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from blender_addon.contract.errors import ErrorCode, MienError
+from tests.small_stages import rings, small_stage
 from training.model.emotion import emotion_network
 from training.stages.emotion_network import EmotionNetworkStage
 from training.stages.stage import Batch
 from training.synthetic.dataset import SyntheticFaces
 from training.synthetic.on_disk import write_faces
 from training.trainer.configuration import Configuration, read_configuration
+from training.trainer.pictures import PictureGrids
 from training.trainer.run import train
 from training.trainer.speed import step_speed
 
@@ -268,3 +272,12 @@ def test_the_time_of_a_step_is_split_into_its_parts(faces: Path) -> None:
     assert speed.batch == 4 and speed.pictures_per_second > 0
     assert {"data", "encoder", "losses", "backward", "optimiser"} <= set(speed.shares)
     assert 0.5 < sum(speed.shares.values()) <= 1.001
+
+
+def test_pictures_for_people_change_nothing_that_is_learnt(faces: Path, tmp_path: Path) -> None:
+    stage = small_stage("deca-coarse").train()
+    before = {name: value.clone() for name, value in stage.state_dict().items()}
+    logger = SimpleNamespace(logger=TensorBoardLogger(tmp_path), is_global_zero=True, global_step=1)
+    PictureGrids(1)._write(logger, stage, rings(), "train")  # type: ignore[arg-type]
+    assert stage.training
+    assert all(torch.equal(value, before[name]) for name, value in stage.state_dict().items())
